@@ -1,0 +1,91 @@
+"""Record a camera or a file: segments by stream copy, whole when they appear."""
+
+from __future__ import annotations
+
+import json
+
+from prefect import get_run_logger
+from prefect.artifacts import create_table_artifact
+from pydantic import Field
+
+from skald_bridge.authoring import Attachments, Needs, Reject, live, progress, task_type
+from skald_bridge.media.errors import naming_full_disk
+from skald_bridge.media.recorder import Recorder, Recording
+from skald_bridge.media.segments import Container
+from skald_bridge.media.stores import bad_input_is_final, output_folder, resolve, store_named
+
+
+class RecordAttachments(Attachments):
+    """What to record, and how to cut it."""
+
+    input: str = Field(
+        title="Input",
+        description="rtsp://, rtsps://, http(s):// URL, secret:NAME of a block that holds one, "
+        "store:NAME, or a file under a media root.",
+        examples=["rtsp://camera.lan/stream1"],
+    )
+    segment_seconds: float = Field(
+        60,
+        gt=0,
+        le=86_400,
+        title="Segment length",
+        description="Seconds; a segment ends at the next key frame. Can change while the task runs.",
+    )
+    seconds: float | None = Field(
+        None,
+        gt=0,
+        title="Length",
+        description="Seconds of media to record; empty: until cancelled, or the end.",
+    )
+    output: str = Field("", title="Output", description="Folder in the store; empty: record/ID.")
+    container: Container = Field("mp4", title="Container", description="mkv holds what mp4 cannot.")
+    give_up_after: float = Field(
+        30, gt=0, title="Give up after", description="Seconds without a picture until the task fails."
+    )
+    own_speed: bool = Field(
+        False, title="At its own speed", description="Read a file no faster than it plays, as a camera would."
+    )
+    store: str = Field("", title="Store", description="Media Store block; empty: the folder in SKALD_HOME.")
+
+
+@task_type(name="record", needs=Needs(cpus=0.25, memory=200_000_000), retries=3, retry_delay_seconds=5)
+def record(attachments: RecordAttachments) -> dict[str, object]:
+    """Returns the recording: its segments, their names in the store and lengths in seconds."""
+    log = get_run_logger()
+    settings = live(attachments)
+
+    @settings.on_update
+    def only_the_length_changes(new: RecordAttachments) -> None:
+        fixed = settings.taken.model_dump(exclude={"segment_seconds"})
+        if new.model_dump(exclude={"segment_seconds"}) != fixed:
+            raise Reject("only segmentSeconds can change while a recording runs")
+        log.info("segments are now %g s long", new.segment_seconds)
+
+    def heard(recording: Recording, text: str) -> None:
+        log.info("%s", text)
+        progress(recording.seconds, attachments.seconds, text)
+
+    with bad_input_is_final():
+        store = store_named(attachments.store)
+        folder = output_folder(attachments.output, "record")
+        with store.scratch() as scratch:
+            source = resolve(attachments.input, store, scratch)
+            log.info("recording %s into %s", source.display, store.url(folder))
+            recorder = Recorder(
+                source,
+                store,
+                folder,
+                segment_seconds=lambda: settings.value.segment_seconds,
+                container=attachments.container,
+                seconds=attachments.seconds,
+                give_up_after=attachments.give_up_after,
+                own_speed=attachments.own_speed,
+                on_change=heard,
+            )
+            made = recorder.run()
+            index = scratch / "recording.json"
+            with naming_full_disk(store.url(folder)):
+                index.write_text(json.dumps(made.json(), indent=1))
+                store.publish(index, f"{folder}/recording.json")
+    create_table_artifact(key="recording", table=[vars(segment) for segment in made.segments])
+    return {"folder": store.url(folder), **made.json()}

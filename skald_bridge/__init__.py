@@ -1,0 +1,1 @@
+"""Skald on Prefect: task types as flows, nodes as work pools, and the bridge to the Skalds world."""

@@ -1,0 +1,146 @@
+"""Journal, archive, cursor and pulse in this process's memory; the pulse is the embedded one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from skald_bridge.domain.ids import NodeId, StateId, TaskId
+from skald_bridge.domain.lifecycle import LifecycleStatus, StateType, lifecycle_of
+from skald_bridge.domain.records import JournalRecord, TaskDocument
+
+BEAT_TTL = timedelta(seconds=8)
+END_TTL = timedelta(seconds=3600)
+COUNTER = 200
+"""Heartbeats count modulo this, so that consecutive ones differ; it is also the beat of a finished task."""
+
+_CLOSED = frozenset(lifecycle_of(state) for state in StateType if state.terminal)
+
+
+class MemoryJournal:
+    """The ``Journal`` port."""
+
+    def __init__(self) -> None:
+        self._records: list[JournalRecord] = []
+        self._ids: set[StateId] = set()
+
+    async def append(self, records: Sequence[JournalRecord]) -> int:
+        before = len(self._records)
+        for record in records:
+            if record.id not in self._ids:
+                self._ids.add(record.id)
+                self._records.append(record)
+        return len(self._records) - before
+
+    async def last(self, tasks: Sequence[TaskId]) -> dict[TaskId, JournalRecord]:
+        wanted = set(tasks)
+        found: dict[TaskId, JournalRecord] = {}
+        for record in self._records:
+            if record.task in wanted:
+                found[record.task] = record
+        return found
+
+    async def contains(self, ids: Sequence[StateId]) -> set[StateId]:
+        return self._ids.intersection(ids)
+
+    async def read(
+        self, *, after: int = 0, task: TaskId | None = None, limit: int = 1000
+    ) -> list[tuple[int, JournalRecord]]:
+        positions = enumerate(self._records[after:], after + 1)
+        return [(at, record) for at, record in positions if task in (None, record.task)][:limit]
+
+    async def tail(self, count: int) -> list[tuple[int, JournalRecord]]:
+        return await self.read(after=max(0, len(self._records) - count), limit=count)
+
+
+class MemoryArchive:
+    """The ``Archive`` port."""
+
+    def __init__(self) -> None:
+        self._documents: dict[TaskId, TaskDocument] = {}
+
+    async def put(self, documents: Sequence[TaskDocument]) -> None:
+        for document in documents:
+            old = self._documents.get(document.id)
+            if old is None or (document.sequence, document.revision) >= (old.sequence, old.revision):
+                self._documents[document.id] = document
+
+    async def get(self, task: TaskId) -> TaskDocument | None:
+        return self._documents.get(task)
+
+    async def read(self, tasks: Sequence[TaskId]) -> dict[TaskId, TaskDocument]:
+        return {task: self._documents[task] for task in tasks if task in self._documents}
+
+    async def open(self) -> list[TaskId]:
+        return [document.id for document in self._documents.values() if document.lifecycle not in _CLOSED]
+
+    async def find(
+        self, *, status: str | None = None, class_name: str | None = None, limit: int = 100, offset: int = 0
+    ) -> list[TaskDocument]:
+        """``status`` is a Skalds lifecycle status."""
+        wanted = LifecycleStatus(status) if status is not None else None
+        found = [
+            document
+            for document in self._documents.values()
+            if wanted in (None, document.lifecycle) and class_name in (None, document.class_name)
+        ]
+        found.sort(key=lambda document: (document.created, document.id), reverse=True)
+        return found[offset : offset + limit]
+
+
+class MemoryCursor:
+    """The ``Cursor`` port."""
+
+    def __init__(self) -> None:
+        self._at: datetime | None = None
+
+    async def load(self) -> datetime | None:
+        return self._at
+
+    async def save(self, at: datetime) -> None:
+        self._at = at
+
+
+@dataclass(frozen=True)
+class _Kept:
+    value: int
+    until: datetime
+    exception: str | None = None
+
+
+class MemoryPulse:
+    """The ``Pulse`` port; what has expired is forgotten at the next write."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[NodeId, _Kept] = {}
+        self._tasks: dict[TaskId, _Kept] = {}
+
+    async def beat_nodes(self, nodes: Mapping[NodeId, Sequence[str]], now: datetime) -> None:
+        self._nodes = {id: kept for id, kept in self._nodes.items() if kept.until > now}
+        self._nodes |= {id: _next(self._nodes.get(id), now) for id in nodes}
+
+    async def beat_tasks(self, tasks: Sequence[TaskId], now: datetime) -> None:
+        self._tasks = {id: kept for id, kept in self._tasks.items() if kept.until > now}
+        self._tasks |= {id: _next(self._tasks.get(id), now) for id in tasks}
+
+    async def end_task(self, task: TaskId, value: int, exception: str | None, now: datetime) -> None:
+        self._tasks[task] = _Kept(value, now + END_TTL, exception)
+
+    async def heartbeat(self, task: TaskId, now: datetime) -> int | None:
+        kept = self._tasks.get(task)
+        return kept.value if kept is not None and kept.until > now else None
+
+    async def exception(self, task: TaskId, now: datetime) -> str | None:
+        kept = self._tasks.get(task)
+        return kept.exception if kept is not None and kept.until > now else None
+
+    async def nodes(self, now: datetime) -> dict[NodeId, int]:
+        return {id: kept.value for id, kept in self._nodes.items() if kept.until > now}
+
+
+def _next(kept: _Kept | None, now: datetime) -> _Kept:
+    """A task that ended and runs again begins to count anew."""
+    counts = kept is not None and 0 <= kept.value < COUNTER
+    value = (kept.value + 1) % COUNTER if kept is not None and counts else 0
+    return _Kept(value, now + BEAT_TTL)

@@ -1,0 +1,13 @@
+"""The ``Engine`` port over Prefect's public client."""
+
+from __future__ import annotations
+
+from skald_bridge.adapters.prefect_hints import Hints
+from skald_bridge.adapters.prefect_update import Updates
+
+
+class PrefectEngine(Updates, Hints):
+    """Prefect at ``PREFECT_API_URL``: ``async with PrefectEngine() as engine``.
+
+    Layers: api, reading, commands, update; beside them hints.
+    """

@@ -1,0 +1,57 @@
+"""Deployments as task types: which one serves a class name, and how attachments become parameters; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prefect.utilities.schema_tools.validation import ValidationError, validate
+
+from skald_bridge.domain.errors import InvalidInput
+
+COMPARE = "Compare with the deployment's parameters in the Prefect UI."
+
+
+def chosen(deployments: Sequence[Mapping[str, Any]], skald_pools: set[str]) -> Mapping[str, Any]:
+    """Of several deployments of one flow: on a skald pool, not paused, changed last."""
+    return max(
+        deployments,
+        key=lambda row: (
+            row.get("work_pool_name") in skald_pools,
+            not row.get("paused"),
+            row.get("updated") or "",
+        ),
+    )
+
+
+def attachments_parameter(schema: Mapping[str, Any] | None) -> str | None:
+    """Name of the single object parameter; ``None`` for a flow with other parameters."""
+    properties: Mapping[str, Any] = (schema or {}).get("properties") or {}
+    if len(properties) != 1:
+        return None
+    ((name, kind),) = properties.items()
+    is_object = kind.get("type") == "object" or any(key in kind for key in ("$ref", "allOf"))
+    return name if is_object else None
+
+
+def parameters_of(
+    deployment: Mapping[str, Any], attachments: Mapping[str, Any]
+) -> tuple[str | None, dict[str, Any]]:
+    """The attachments' parameter name, if any, and complete parameters: the deployment's own below them."""
+    schema = deployment.get("parameter_openapi_schema")
+    defaults: dict[str, Any] = dict(deployment.get("parameters") or {})
+    name = attachments_parameter(schema)
+    if name is None:
+        return None, {**defaults, **attachments}
+    own = defaults.get(name)
+    return name, {name: {**(own if isinstance(own, dict) else {}), **attachments}}
+
+
+def check(parameters: Mapping[str, Any], schema: Mapping[str, Any] | None) -> None:
+    """Raise ``InvalidInput`` naming the field when the deployment's schema does not take the parameters."""
+    if not schema:
+        return
+    try:
+        validate(dict(parameters), dict(schema), raise_on_error=True)
+    except ValidationError as error:
+        raise InvalidInput(str(error), remedy=COMPARE) from error

@@ -1,0 +1,63 @@
+"""Prefect's event stream as hints."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from prefect.events import Event
+from prefect.events.clients import PrefectEventSubscriber, get_events_subscriber
+from prefect.events.filters import EventFilter, EventNameFilter
+
+from skald_bridge.adapters.prefect_api import PrefectApi, translated
+from skald_bridge.adapters.prefect_mapping import RUN_PREFIX, hint_of
+from skald_bridge.domain.errors import Unavailable
+from skald_bridge.domain.facts import Hint
+from work_pools.messages import UPDATE_APPLIED
+
+_log = logging.getLogger("skald_bridge.hints")
+
+
+class Hints(PrefectApi):
+    """Every subscription is one connection: when it breaks, the iterator ends, so that the gap is seen."""
+
+    @asynccontextmanager
+    async def hints(self) -> AsyncIterator[AsyncIterator[Hint]]:
+        wanted = EventFilter(event=EventNameFilter(prefix=[RUN_PREFIX, UPDATE_APPLIED]))
+        async with AsyncExitStack() as stack:
+            try:
+                subscriber = get_events_subscriber(wanted, reconnection_attempts=0)
+                await stack.enter_async_context(subscriber)
+            except Exception as error:
+                known = translated(error)
+                raise known if known is not error else _broken(error) from error
+            yield _hints(subscriber)
+
+
+async def _hints(subscriber: PrefectEventSubscriber) -> AsyncIterator[Hint]:
+    while True:
+        try:
+            event = await anext(subscriber)
+        except Exception as error:
+            _log.debug("event stream ended: %s", error)
+            return
+        if (hint := _read(event)) is not None:
+            yield hint
+
+
+def _read(event: Event) -> Hint | None:
+    try:
+        return hint_of(event)
+    except (KeyError, TypeError, ValueError) as error:
+        _log.warning(
+            "event %s of %s not understood (%s); the sweep makes up for it", event.id, event.event, error
+        )
+        return None
+
+
+def _broken(error: Exception) -> Unavailable:
+    return Unavailable(
+        f"Prefect's event stream does not open: {error}",
+        remedy="Start the server with `skald up`; check PREFECT_API_URL and PREFECT_API_AUTH_STRING.",
+    )

@@ -1,0 +1,165 @@
+"""Prefect's JSON and events as facts; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from prefect.events import Event
+
+from skald_bridge.domain.facts import Hint, Node, Progress, RevisionHint, State, StateHint, Subtask, Task
+from skald_bridge.domain.ids import NodeId, StateId, TaskId
+from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.domain.nodes import claimed_by
+from work_pools import messages
+
+NODE_LABEL = "skald.node"
+RUN_PREFIX = "prefect.flow-run."
+_NOT_STATES = frozenset({"prefect.flow-run.heartbeat"})
+
+
+def moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def state_of(data: Mapping[str, Any]) -> State:
+    return State(
+        id=StateId(data["id"]),
+        type=StateType(data["type"]),
+        name=data["name"] or data["type"].capitalize(),
+        at=datetime.fromisoformat(data["timestamp"]),
+        message=data.get("message"),
+    )
+
+
+def task_of(run: Mapping[str, Any], class_name: str, deployment: str | None) -> Task:
+    """A task from a flow run's JSON."""
+    state = state_of(run["state"]) if run.get("state") else None
+    labels = dict(run.get("labels") or {})
+    node = labels.get(NODE_LABEL) or labels.get("prefect.worker.name")
+    if node is None and state is not None:
+        node = claimed_by(state)
+    return Task(
+        id=TaskId(run["id"]),
+        name=run["name"],
+        class_name=class_name,
+        state=state,
+        created=datetime.fromisoformat(run["created"]),
+        attachments=attachments_of(run.get("parameters") or {}),
+        revision=revision_of(labels),
+        attempt=run.get("run_count") or 0,
+        node=NodeId(node) if node else None,
+        pool=run.get("work_pool_name"),
+        queue=run.get("work_queue_name"),
+        deployment=deployment,
+        deployment_id=run.get("deployment_id"),
+        tags=tuple(run.get("tags") or ()),
+        labels=labels,
+        start=moment(run.get("start_time")),
+        end=moment(run.get("end_time")),
+        parent=_parent(labels),
+    )
+
+
+def attachments_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of a single object parameter, or all parameters of a flow that has others."""
+    if len(parameters) == 1:
+        (value,) = parameters.values()
+        if isinstance(value, dict):
+            return dict(value)
+    return dict(parameters)
+
+
+def revision_of(labels: Mapping[str, Any]) -> int:
+    try:
+        return max(1, int(labels.get(messages.REVISION_LABEL, 1)))
+    except (TypeError, ValueError):
+        return 1
+
+
+def stands_for_task(run: Mapping[str, Any]) -> bool:
+    """Whether a task run is Prefect's placeholder for a deployment that a task started: a task of its own."""
+    return str(run.get("task_key", "")).startswith("prefect.deployments.")
+
+
+def subtask_of(run: Mapping[str, Any]) -> Subtask:
+    state = run.get("state") or {}
+    seconds = run.get("estimated_run_time") or run.get("total_run_time") or 0.0
+    return Subtask(
+        id=run["id"],
+        name=run["name"],
+        state=run.get("state_name") or "Created",
+        attempt=run.get("run_count") or 0,
+        seconds=float(seconds),
+        message=state.get("message"),
+    )
+
+
+def progress_of(artifact: Mapping[str, Any]) -> Progress:
+    try:
+        fraction = float(artifact.get("data") or 0.0) / 100
+    except (TypeError, ValueError):
+        fraction = 0.0
+    return Progress(min(1.0, max(0.0, fraction)), artifact.get("description") or "")
+
+
+def node_of(worker: Mapping[str, Any], pool: str, announcements: Mapping[str, Any]) -> Node:
+    """A node from a worker's JSON; one whose announcement is gone has stopped, heartbeat or not."""
+    announced = announcements.get(worker["name"])
+    capacity = announced if isinstance(announced, dict) else {}
+    return Node(
+        id=NodeId(worker["name"]),
+        pool=pool,
+        online=worker.get("status") == "ONLINE" and bool(capacity),
+        last_seen=moment(worker.get("last_heartbeat_time")),
+        capacity=dict(capacity),
+    )
+
+
+def hint_of(event: Event) -> Hint | None:
+    """What an event says of a task; ``None`` for one that says nothing of its state or attachments."""
+    resource = event.resource
+    run_id = resource.id.removeprefix(RUN_PREFIX)
+    if event.event == messages.UPDATE_APPLIED:
+        payload = event.payload
+        return RevisionHint(TaskId(run_id), int(payload["revision"]), dict(payload["attachments"]))
+    if event.event in _NOT_STATES or "prefect.state-type" not in resource:
+        return None
+    state = State(
+        id=StateId(str(event.id)),
+        type=StateType(resource["prefect.state-type"]),
+        name=resource.get("prefect.state-name") or resource["prefect.state-type"].capitalize(),
+        at=datetime.fromisoformat(resource["prefect.state-timestamp"]),
+        message=resource.get("prefect.state-message") or None,
+    )
+    intended = event.payload.get("intended") or {}
+    return StateHint(
+        task=TaskId(run_id),
+        state=state,
+        follows=StateId(str(event.follows)) if event.follows else None,
+        first="intended" in event.payload and intended.get("from") is None,
+        name=resource.get("prefect.resource.name") or "",
+        class_name=_flow_name(event),
+    )
+
+
+def _flow_name(event: Event) -> str:
+    for related in event.related:
+        if related.role == "flow":
+            return related.get("prefect.resource.name") or ""
+    return ""
+
+
+def _parent(labels: Mapping[str, Any]) -> TaskId | None:
+    parent = labels.get("prefect.flow-run.id")
+    return TaskId(str(parent)) if parent else None
+
+
+def is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

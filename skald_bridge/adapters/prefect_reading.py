@@ -1,0 +1,188 @@
+"""Reading tasks and nodes from Prefect."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from skald_bridge.adapters.prefect_api import PAGE, PrefectApi
+from skald_bridge.adapters.prefect_mapping import (
+    is_uuid,
+    moment,
+    node_of,
+    progress_of,
+    stands_for_task,
+    state_of,
+    subtask_of,
+    task_of,
+)
+from skald_bridge.domain.errors import InvalidInput, NotFound
+from skald_bridge.domain.facts import Node, Progress, State, Subtask, Task
+from skald_bridge.domain.history import ordered
+from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.lifecycle import StateType
+from work_pools.messages import NODE_LOGGER, NODE_VARIABLE_PREFIX
+
+POOL_TYPE = "skald"
+_TERMINAL = [state.value for state in StateType if state.terminal]
+_LIVE = {"type": {"not_any_": _TERMINAL}}
+
+
+class Reading(PrefectApi):
+    """The questions of the ``Engine`` port."""
+
+    async def task(self, task: TaskId) -> Task:
+        run = await self._run(task)
+        return (await self._tasks([run]))[0]
+
+    async def read(self, tasks: Sequence[TaskId]) -> dict[TaskId, Task]:
+        wanted = [task for task in tasks if is_uuid(task)]
+        found: dict[TaskId, Task] = {}
+        for start in range(0, len(wanted), PAGE):
+            ids = wanted[start : start + PAGE]
+            runs = await self.pages("/flow_runs/filter", {"flow_runs": {"id": {"any_": ids}}})
+            found.update({task.id: task for task in await self._tasks(runs)})
+        return found
+
+    async def tasks(
+        self, *, states: Sequence[str] = (), class_name: str | None = None, limit: int = PAGE, offset: int = 0
+    ) -> list[Task]:
+        """``states`` are state types or names, in any case."""
+        body: dict[str, Any] = {"sort": "ID_DESC", "offset": offset}
+        if states:
+            body["flow_runs"] = {"state": _state_filter(states)}
+        if class_name is not None:
+            body["flows"] = {"name": {"any_": [class_name]}}
+        return await self._tasks(await self.pages("/flow_runs/filter", body, limit))
+
+    async def live_tasks(self) -> list[Task]:
+        return await self._filtered({"state": _LIVE})
+
+    async def ended_since(self, since: datetime) -> list[Task]:
+        return await self._filtered({"end_time": {"after_": since.isoformat()}})
+
+    async def changed_since(self, since: datetime | None) -> AsyncIterator[list[Task]]:
+        wanted: dict[str, Any] = {}
+        if since is not None:
+            wanted = {"operator": "or_", "state": _LIVE, "end_time": {"after_": since.isoformat()}}
+        body = {"flow_runs": wanted, "sort": "ID_DESC", "limit": PAGE}
+        offset, size = 0, PAGE
+        while size == PAGE:
+            runs = await self.call("POST", "/flow_runs/filter", {**body, "offset": offset})
+            size = len(runs)
+            offset += size
+            yield await self._tasks(runs)
+
+    async def history(self, task: TaskId) -> list[State]:
+        rows = await self.call("GET", "/flow_run_states/", params={"flow_run_id": task})
+        return ordered([state_of(row) for row in rows])
+
+    async def subtasks(self, task: TaskId) -> list[Subtask]:
+        runs = await self.pages(
+            "/task_runs/filter",
+            {"task_runs": {"flow_run_id": {"any_": [task]}}, "sort": "EXPECTED_START_TIME_ASC"},
+        )
+        return [subtask_of(run) for run in runs if not stands_for_task(run)]
+
+    async def progress(self, tasks: Sequence[TaskId]) -> dict[TaskId, Progress]:
+        newest: dict[TaskId, Progress] = {}
+        for start in range(0, len(tasks), PAGE):
+            ids = list(tasks[start : start + PAGE])
+            rows = await self.pages(
+                "/artifacts/filter",
+                {
+                    "artifacts": {
+                        "flow_run_id": {"any_": ids},
+                        "type": {"any_": ["progress"]},
+                        "key": {"any_": [f"progress-{task}" for task in ids]},
+                    },
+                    "sort": "UPDATED_DESC",
+                },
+            )
+            for row in rows:
+                newest.setdefault(TaskId(row["flow_run_id"]), progress_of(row))
+        return newest
+
+    async def nodes(self) -> list[Node]:
+        pools = await self.pages("/work_pools/filter", {"work_pools": {"type": {"any_": [POOL_TYPE]}}})
+        if not pools:
+            return []
+        announced = await self._announcements()
+        found = [
+            node_of(worker, pool["name"], announced.get(pool["name"], {}))
+            for pool in pools
+            for worker in await self.pages(f"/work_pools/{pool['name']}/workers/filter", {})
+        ]
+        return sorted(found, key=lambda node: (node.pool, node.id))
+
+    async def node_log(self, task: TaskId) -> list[tuple[datetime, str]]:
+        rows = await self.pages(
+            "/logs/filter", {"logs": {"flow_run_id": {"any_": [task]}}, "sort": "TIMESTAMP_ASC"}
+        )
+        return [(_at(row), row["message"]) for row in rows if row["name"] == NODE_LOGGER]
+
+    async def class_names(self) -> list[str]:
+        deployments = await self.pages("/deployments/filter", {})
+        names = await self.flow_names(row["flow_id"] for row in deployments)
+        return sorted({names[row["flow_id"]] for row in deployments})
+
+    async def version(self) -> str:
+        return str(await self.call("GET", "/admin/version"))
+
+    async def _run(self, task: TaskId) -> Mapping[str, Any]:
+        if not is_uuid(task):
+            raise NotFound(f"No task {task!r}", remedy="`skald tasks` lists them with their ids.")
+        try:
+            run: Mapping[str, Any] = await self.call("GET", f"/flow_runs/{task}")
+        except NotFound as error:
+            raise NotFound(f"No task {task}", remedy="`skald tasks` lists them with their ids.") from error
+        return run
+
+    async def _filtered(self, flow_runs: Mapping[str, Any]) -> list[Task]:
+        return await self._tasks(
+            await self.pages("/flow_runs/filter", {"flow_runs": flow_runs, "sort": "ID_DESC"})
+        )
+
+    async def _tasks(self, runs: Iterable[Mapping[str, Any]]) -> list[Task]:
+        unique = list({run["id"]: run for run in runs}.values())
+        flows = await self.flow_names(run["flow_id"] for run in unique)
+        deployments = await self.deployment_names(
+            run["deployment_id"] for run in unique if run.get("deployment_id")
+        )
+        return [
+            task_of(run, flows[run["flow_id"]], deployments.get(run.get("deployment_id") or "") or None)
+            for run in unique
+        ]
+
+    async def _announcements(self) -> dict[str, dict[str, Any]]:
+        """Pool to node name to what the node announced."""
+        rows = await self.pages("/variables/filter", {"variables": {"name": {"like_": NODE_VARIABLE_PREFIX}}})
+        found: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            value = row["value"]
+            if isinstance(value, dict) and "pool" in value and "name" in value:
+                found.setdefault(value["pool"], {})[value["name"]] = value
+        return found
+
+
+def _at(row: Mapping[str, Any]) -> datetime:
+    return moment(row["timestamp"]) or datetime.fromtimestamp(0, UTC)
+
+
+def _state_filter(states: Sequence[str]) -> dict[str, Any]:
+    """Types where all are types, else names.
+
+    Raises:
+        InvalidInput: types and names are mixed.
+    """
+    upper = [state.upper() for state in states]
+    types = [state for state in upper if state in StateType.__members__]
+    if len(types) == len(upper):
+        return {"type": {"any_": types}}
+    if types and any(state not in StateType.__members__ for state in upper):
+        raise InvalidInput(
+            f"states: {', '.join(states)} mixes state types and state names",
+            remedy=f"Give either types ({', '.join(StateType)}) or names such as Late, AwaitingRetry.",
+        )
+    return {"name": {"any_": list(states)}}

@@ -1,0 +1,136 @@
+"""The embedded journal, archive and cursor, in one SQLite file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from skald_bridge.adapters.sqlite_file import SqliteFile
+from skald_bridge.domain.ids import StateId, TaskId
+from skald_bridge.domain.lifecycle import LifecycleStatus, StateType, lifecycle_of
+from skald_bridge.domain.records import JournalRecord, TaskDocument
+from skald_bridge.wire.skalds import document_json, document_of, record_json, record_of
+
+_CLOSED = sorted({lifecycle_of(state).value for state in StateType if state.terminal})
+_SWEEP = "sweep"
+
+
+class SqliteJournal:
+    """The ``Journal`` port."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    async def append(self, records: Sequence[JournalRecord]) -> int:
+        rows = [(record.id, record.task, record.sequence, _dump(record_json(record))) for record in records]
+
+        def work(connection: sqlite3.Connection) -> int:
+            sql = "INSERT OR IGNORE INTO journal (id, task, sequence, body) VALUES (?, ?, ?, ?)"
+            return connection.executemany(sql, rows).rowcount
+
+        return await self._file.run(work)
+
+    async def last(self, tasks: Sequence[TaskId]) -> dict[TaskId, JournalRecord]:
+        sql = (
+            "SELECT body, max(sequence) FROM journal"
+            " WHERE task IN (SELECT value FROM json_each(?)) GROUP BY task"
+        )
+        found = [record_of(json.loads(row[0])) for row in await self._file.rows(sql, _dump(list(tasks)))]
+        return {record.task: record for record in found}
+
+    async def contains(self, ids: Sequence[StateId]) -> set[StateId]:
+        sql = "SELECT id FROM journal WHERE id IN (SELECT value FROM json_each(?))"
+        return {StateId(row[0]) for row in await self._file.rows(sql, _dump(list(ids)))}
+
+    async def read(
+        self, *, after: int = 0, task: TaskId | None = None, limit: int = 1000
+    ) -> list[tuple[int, JournalRecord]]:
+        if task is None:
+            sql = "SELECT position, body FROM journal WHERE position > ? ORDER BY position LIMIT ?"
+            return _positions(await self._file.rows(sql, after, limit))
+        sql = "SELECT position, body FROM journal WHERE position > ? AND task = ? ORDER BY position LIMIT ?"
+        return _positions(await self._file.rows(sql, after, task, limit))
+
+    async def tail(self, count: int) -> list[tuple[int, JournalRecord]]:
+        sql = "SELECT position, body FROM journal ORDER BY position DESC LIMIT ?"
+        return _positions(await self._file.rows(sql, count))[::-1]
+
+
+class SqliteArchive:
+    """The ``Archive`` port."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    async def put(self, documents: Sequence[TaskDocument]) -> None:
+        rows = [
+            (
+                document.id,
+                document.class_name,
+                document.lifecycle.value,
+                document.created.isoformat(),
+                document.sequence,
+                document.revision,
+                _dump(document_json(document)),
+            )
+            for document in documents
+        ]
+        sql = """
+            INSERT INTO archive (id, class_name, lifecycle, created, sequence, revision, body)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (id) DO UPDATE SET
+                class_name = excluded.class_name, lifecycle = excluded.lifecycle, created = excluded.created,
+                sequence = excluded.sequence, revision = excluded.revision, body = excluded.body
+            WHERE (excluded.sequence, excluded.revision) >= (archive.sequence, archive.revision)
+        """
+        await self._file.run(lambda connection: connection.executemany(sql, rows))
+
+    async def get(self, task: TaskId) -> TaskDocument | None:
+        return (await self.read([task])).get(task)
+
+    async def read(self, tasks: Sequence[TaskId]) -> dict[TaskId, TaskDocument]:
+        sql = "SELECT body FROM archive WHERE id IN (SELECT value FROM json_each(?))"
+        return {document.id: document for document in await self._documents(sql, _dump(list(tasks)))}
+
+    async def open(self) -> list[TaskId]:
+        sql = "SELECT id FROM archive WHERE lifecycle NOT IN (SELECT value FROM json_each(?))"
+        return [TaskId(row[0]) for row in await self._file.rows(sql, _dump(_CLOSED))]
+
+    async def find(
+        self, *, status: str | None = None, class_name: str | None = None, limit: int = 100, offset: int = 0
+    ) -> list[TaskDocument]:
+        """``status`` is a Skalds lifecycle status."""
+        given = {"lifecycle": LifecycleStatus(status).value if status else None, "class_name": class_name}
+        wanted = {column: value for column, value in given.items() if value is not None}
+        where = " AND ".join(f"{column} = ?" for column in wanted) or "true"
+        sql = f"SELECT body FROM archive WHERE {where} ORDER BY created DESC, id DESC LIMIT ? OFFSET ?"  # noqa: S608
+        return await self._documents(sql, *wanted.values(), limit, offset)
+
+    async def _documents(self, sql: str, *values: object) -> list[TaskDocument]:
+        return [document_of(json.loads(row[0])) for row in await self._file.rows(sql, *values)]
+
+
+class SqliteCursor:
+    """The ``Cursor`` port."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    async def load(self) -> datetime | None:
+        rows = await self._file.rows("SELECT at FROM cursor WHERE name = ?", _SWEEP)
+        return datetime.fromisoformat(rows[0][0]) if rows else None
+
+    async def save(self, at: datetime) -> None:
+        sql = "INSERT OR REPLACE INTO cursor (name, at) VALUES (?, ?)"
+        await self._file.run(lambda connection: connection.execute(sql, [_SWEEP, at.isoformat()]))
+
+
+def _positions(rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, JournalRecord]]:
+    return [(position, record_of(json.loads(body))) for position, body in rows]
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

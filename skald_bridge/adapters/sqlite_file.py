@@ -1,0 +1,161 @@
+"""One SQLite file: its schema, its single writer, and readers beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any, Self, TypeVar
+
+from skald_bridge.domain.errors import NotFound, Rejected, SkaldError, Unavailable
+
+T = TypeVar("T")
+VERSION = 1
+_REBUILD = "Move the file away; the bridge rebuilds it from Prefect."
+_SCHEMA = """
+CREATE TABLE journal (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    task TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX journal_task ON journal (task, sequence);
+CREATE TABLE archive (
+    id TEXT PRIMARY KEY,
+    class_name TEXT NOT NULL,
+    lifecycle TEXT NOT NULL,
+    created TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    body TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX archive_created ON archive (created);
+CREATE INDEX archive_lifecycle ON archive (lifecycle, created);
+CREATE TABLE cursor (name TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class SqliteFile:
+    """``async with SqliteFile(path, write=True) as file``; all work happens on one thread of its own.
+
+    WAL with ``synchronous=NORMAL``: a committed transaction survives the death of the process. The death of
+    the machine can cost the newest ones, the cursor's with them, and the sweep makes them good.
+    """
+
+    def __init__(self, path: Path, *, write: bool) -> None:
+        self.path = path
+        self._write = write
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
+        self._lock: IO[str] | None = None
+        self._connection: sqlite3.Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._guarded, self._open)
+        except BaseException:
+            self._thread.submit(self._close)
+            self._thread.shutdown()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown(wait=False)
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """``work`` in one transaction, which is committed when this returns.
+
+        Raises:
+            Unavailable: SQLite cannot do it (disk full, file damaged); nothing of it is stored.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._guarded, self._transaction, work)
+
+    async def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """What a query finds; raises as ``run`` does."""
+        return await self.run(lambda connection: connection.execute(sql, values).fetchall())
+
+    async def wipe(self) -> None:
+        """Forget everything."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            for table in ("journal", "archive", "cursor"):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608
+
+        await self.run(work)
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._connection is None:
+            raise Unavailable(f"{self.path} is closed")
+        with self._connection:
+            return work(self._connection)
+
+    def _guarded(self, function: Callable[..., T], *arguments: object) -> T:
+        try:
+            return function(*arguments)
+        except (sqlite3.Error, OSError) as error:
+            raise self._explained(error) from error
+
+    def _open(self) -> None:
+        if self._write:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(self.path)
+            self._connection = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            if self._version() == 0:
+                self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        else:
+            if not self.path.is_file():
+                raise NotFound(f"No journal at {self.path}", remedy="The bridge writes it: start `skald up`.")
+            uri = f"{self.path.absolute().as_uri()}?mode=ro"
+            self._connection = sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False)
+        if (version := self._version()) != VERSION:
+            raise Rejected(
+                f"{self.path} has schema {version}, this version reads {VERSION}",
+                remedy=_REBUILD,
+            )
+
+    def _version(self) -> int:
+        if self._connection is None:
+            return 0
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _explained(self, error: Exception) -> SkaldError:
+        damaged = any(word in str(error) for word in ("malformed", "not a database"))
+        remedy = _REBUILD if damaged else "Check the disk's free space and the file's permissions."
+        return Unavailable(f"{self.path}: {error}", remedy=remedy)
+
+
+def _locked(path: Path) -> IO[str]:
+    """The writer's lock; the kernel gives it back when the process ends, however it ends."""
+    lock = path.with_name(path.name + ".lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.seek(0)
+        owner = lock.read().strip() or "unknown"
+        lock.close()
+        raise Rejected(
+            f"Another bridge (process {owner}) writes {path}",
+            remedy="Stop it, or give this one a journal of its own.",
+        ) from error
+    with contextlib.suppress(OSError):
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+    return lock

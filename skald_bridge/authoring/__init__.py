@@ -1,0 +1,20 @@
+"""What flow authors import: task types, attachments that change mid-run, progress, Skalds workers."""
+
+from skald_bridge.authoring.attachments import Attachments
+from skald_bridge.authoring.declaration import task_type
+from skald_bridge.authoring.live import Live, Reject
+from skald_bridge.authoring.progress import progress
+from skald_bridge.authoring.runs import live
+from skald_bridge.authoring.workers import flow_from_worker
+from work_pools.needs import Needs
+
+__all__ = [
+    "Attachments",
+    "Live",
+    "Needs",
+    "Reject",
+    "flow_from_worker",
+    "live",
+    "progress",
+    "task_type",
+]

@@ -1,0 +1,150 @@
+"""Updates of a run under a stock Prefect worker: it hears Prefect's events and answers them itself."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextvars
+import logging
+import platform
+import threading
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.events import Event, Resource
+from prefect.events.clients import (
+    EventsClient,
+    PrefectEventSubscriber,
+    get_events_client,
+    get_events_subscriber,
+)
+from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
+
+from skald_bridge.authoring.live import Answer, Live
+from work_pools import messages
+from work_pools.attachments import merge
+from work_pools.messages import Applied, Update
+
+_RETRY_AFTER = 1.0
+_LAST_ANSWERS_WITHIN = 3.0
+_log = logging.getLogger("skald.updates")
+
+
+class EventUpdates:
+    """A daemon thread with its own event loop; its methods may be called from any other thread."""
+
+    def __init__(self, run_id: UUID, parameter: str) -> None:
+        self._run_id = run_id
+        self._parameter = parameter
+        self._resource = f"prefect.flow-run.{run_id}"
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._answers: asyncio.Queue[Answer | None] = asyncio.Queue()
+        self._thread: threading.Thread | None = None
+        atexit.register(self.stop)
+
+    def start(self, live: Live[Any]) -> None:
+        self._loop, self._answers = asyncio.new_event_loop(), asyncio.Queue()
+        inherited = contextvars.copy_context()
+        self._thread = threading.Thread(
+            target=inherited.run, args=(self._run, self._loop, live), name="skald-updates", daemon=True
+        )
+        self._thread.start()
+
+    def answer(self, answer: Answer) -> None:
+        self._put(answer)
+
+    def stop(self) -> None:
+        """End the thread; answers given until now are sent first."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._put(None)
+            if thread is not threading.current_thread():
+                thread.join(_LAST_ANSWERS_WITHIN)
+
+    def _put(self, answer: Answer | None) -> None:
+        if self._loop is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._answers.put_nowait, answer)
+
+    def _run(self, loop: asyncio.AbstractEventLoop, live: Live[Any]) -> None:
+        asyncio.set_event_loop(loop)
+        with suppress(asyncio.CancelledError):
+            loop.run_until_complete(self._serve(live))
+        loop.close()
+
+    async def _serve(self, live: Live[Any]) -> None:
+        async with get_client(httpx_settings={"timeout": 10.0}) as api:
+            ended = False
+            while not ended:
+                try:
+                    ended = await self._converse(live, api)
+                except Exception:
+                    _log.debug("no event stream; updates wait for it", exc_info=True)
+                    await asyncio.sleep(_RETRY_AFTER)
+
+    async def _converse(self, live: Live[Any], api: PrefectClient) -> bool:
+        """Hear and answer until the stream breaks, or until told to end, which is True."""
+        wanted = EventFilter(
+            event=EventNameFilter(name=[messages.UPDATE_REQUESTED]),
+            resource=EventResourceFilter(id=[self._resource]),
+        )
+        async with (
+            get_events_client(checkpoint_every=1) as outgoing,
+            get_events_subscriber(wanted, reconnect_on_clean_close=True) as incoming,
+        ):
+            hearing = asyncio.create_task(_hear(incoming, live))
+            answering = asyncio.create_task(self._send_answers(outgoing, api))
+            try:
+                await asyncio.wait([hearing, answering], return_when=asyncio.FIRST_COMPLETED)
+                return answering.done()
+            finally:
+                for task in (hearing, answering):
+                    task.cancel()
+                await asyncio.gather(hearing, answering, return_exceptions=True)
+
+    async def _send_answers(self, outgoing: EventsClient, api: PrefectClient) -> None:
+        while (answer := await self._answers.get()) is not None:
+            try:
+                if isinstance(answer, Applied):
+                    await self._store(answer, api)
+                await outgoing.emit(self._event(answer))
+            except Exception:
+                _log.warning("answer to update %s not sent", answer.update_id, exc_info=True)
+
+    async def _store(self, answer: Applied, api: PrefectClient) -> None:
+        """A retry of the run starts with the newest attachments."""
+        run = await api.read_flow_run(self._run_id)
+        parameters = {**run.parameters, self._parameter: answer.attachments}
+        await api.update_flow_run(self._run_id, parameters=parameters)
+        await api.update_flow_run_labels(self._run_id, {messages.REVISION_LABEL: answer.revision})
+
+    def _event(self, answer: Answer) -> Event:
+        told: dict[str, Any] = {"update_id": answer.update_id, "revision": answer.revision}
+        if isinstance(answer, Applied):
+            told["attachments"] = answer.attachments
+        else:
+            told["reason"] = answer.reason
+        return Event(
+            event=messages.UPDATE_APPLIED if isinstance(answer, Applied) else messages.UPDATE_REJECTED,
+            resource=Resource({"prefect.resource.id": self._resource}),
+            payload={**told, "node": platform.node()},
+        )
+
+
+async def _hear(incoming: PrefectEventSubscriber, live: Live[Any]) -> None:
+    async for event in incoming:
+        if update := _candidate(event.payload, live):
+            live.offer(update)
+
+
+def _candidate(payload: dict[str, Any], live: Live[Any]) -> Update | None:
+    """The next revision that a request asks for; ``None`` for a request without an id or content."""
+    update_id, changes, whole = (payload.get(key) for key in ("update_id", "changes", "attachments"))
+    if not isinstance(update_id, str) or not (isinstance(changes, dict) or isinstance(whole, dict)):
+        _log.warning("update request ignored: it needs update_id, and changes or attachments")
+        return None
+    newest, revision = live.basis()
+    attachments = dict(whole) if isinstance(whole, dict) else merge(newest, changes or {})
+    return Update(update_id, revision + 1, attachments)

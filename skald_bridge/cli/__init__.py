@@ -1,0 +1,1 @@
+"""The `skald` command: parses, calls, prints."""

@@ -1,0 +1,97 @@
+"""The `skald` command: its commands, the options all of them share, and how errors look."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skald_bridge.cli.invocation import Invocation
+from skald_bridge.cli.lazy import EXIT_CODES, group
+from skald_bridge.domain.errors import SkaldError
+
+_HERE = "skald_bridge.cli"
+COMMANDS = {
+    "up": (f"{_HERE}.up:up", "Run it all on this machine: Prefect's server, bridge, a node."),
+    "demo": (f"{_HERE}.demo:demo", "Run the demonstration: a media job on real footage, on two nodes."),
+    "doctor": (f"{_HERE}.doctor:doctor", "Check this machine and the configured services; name remedies."),
+    "submit": (f"{_HERE}.submit:submit", "Create a task of a task type."),
+    "tasks": (f"{_HERE}.tasks:tasks", "List tasks, newest first."),
+    "task": (f"{_HERE}.task:task", "Show one task: subtasks, attachments, node, states."),
+    "why": (f"{_HERE}.why:why", "Say why a task is where it is: refusals, lease, its pool."),
+    "events": (f"{_HERE}.events:events", "Print the journal: every state change, in Skalds' words."),
+    "cancel": (f"{_HERE}.control:cancel", "Cancel a task: its process is ended."),
+    "pause": (f"{_HERE}.control:pause", "Freeze a running task; it keeps what it holds."),
+    "resume": (f"{_HERE}.control:resume", "Let a paused task go on."),
+    "retry": (f"{_HERE}.control:retry", "Run a task that has ended once more."),
+    "update": (f"{_HERE}.update:update", "Change a task's attachments, also while it runs."),
+    "nodes": (f"{_HERE}.nodes:nodes", "List nodes: what they have, what they run."),
+    "node": (f"{_HERE}.node:node", "Run a node on this machine."),
+    "pool": (f"{_HERE}.pool:pool", "Create a work pool for nodes, where it is missing."),
+    "bridge": (f"{_HERE}.bridge:bridge", "Run the bridge: states to journal, pulse and archive."),
+    "run": (f"{_HERE}.run:run", "Run a Skalds YAML file: as edge, node or single process."),
+    "deploy": (f"{_HERE}.deploy:deploy", "Deploy the flows of a folder, or those of this package."),
+    "init": (f"{_HERE}.init:init", "Write a configuration file that explains every setting."),
+    "version": (f"{_HERE}.version:version", "Print the versions of skald, Prefect and Python."),
+}
+
+app = typer.Typer(
+    name="skald",
+    cls=group(COMMANDS),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(epilog=EXIT_CODES)
+def skald(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", metavar="FILE", help="Settings in YAML, JSON or TOML; see `skald init`."),
+    ] = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Log more, and show where errors come from.")
+    ] = False,
+) -> None:
+    """Long media and AI jobs on CPU and GPU nodes, on Prefect.
+
+    Start with `skald up`; see a job done with `skald demo`.
+    """
+    context.obj = Invocation(config, debug)
+
+
+def main() -> None:
+    """Entry point: runs the command and ends the process with its exit code."""
+    try:
+        app()
+    except SkaldError as error:
+        if _debugging():
+            raise
+        _print_error(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:
+        if _debugging():
+            raise
+        text = " ".join(str(error).split()) or type(error).__name__
+        _print_error(
+            SkaldError(f"Unexpected {type(error).__name__}: {text}", remedy="See more with skald --debug.")
+        )
+        sys.exit(1)
+
+
+def _debugging() -> bool:
+    return "--debug" in sys.argv
+
+
+def _print_error(error: SkaldError) -> None:
+    typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {error.message}", err=True)
+    if error.remedy:
+        typer.echo(f"  Remedy: {error.remedy}", err=True)

@@ -1,0 +1,23 @@
+"""`skald pool NAME`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from skald_bridge.cli.connect import connect
+from skald_bridge.cli.invocation import invocation
+
+
+def pool(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The work pool's name.")],
+) -> None:
+    """Create a work pool for nodes, where it is missing."""
+    connect(invocation(context).settings())
+    from skald_bridge.adapters.prefect_pool import ensure_pool
+
+    created = asyncio.run(ensure_pool(name))
+    typer.echo(f"{'created' if created else 'there already'}: work pool {name}, type skald")

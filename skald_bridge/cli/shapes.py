@@ -1,0 +1,75 @@
+"""Facts as the JSON of `--json`: Skalds' camelCase names, times in ISO 8601 UTC, missing values null."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from skald_bridge.cli.output import iso
+from skald_bridge.domain.facts import Node, Progress, State, Subtask, Task
+from skald_bridge.domain.records import JournalRecord
+from skald_bridge.wire.skalds import record_json
+
+
+def task_json(task: Task, progress: Progress | None = None) -> dict[str, Any]:
+    return {
+        "id": task.id,
+        "name": task.name,
+        "className": task.class_name,
+        "lifecycleStatus": task.state.lifecycle.value if task.state else None,
+        "state": state_json(task.state) if task.state else None,
+        "node": task.node,
+        "pool": task.pool,
+        "queue": task.queue,
+        "deployment": task.deployment,
+        "attempt": task.attempt,
+        "revision": task.revision,
+        "attachments": task.attachments,
+        "progress": {"fraction": progress.fraction, "text": progress.text} if progress else None,
+        "tags": list(task.tags),
+        "created": iso(task.created),
+        "started": iso(task.start),
+        "ended": iso(task.end),
+    }
+
+
+def state_json(state: State) -> dict[str, Any]:
+    return {
+        "id": state.id,
+        "type": state.type.value,
+        "name": state.name,
+        "lifecycleStatus": state.lifecycle.value,
+        "at": iso(state.at),
+        "message": state.message,
+    }
+
+
+def subtask_json(subtask: Subtask) -> dict[str, Any]:
+    return {
+        "id": subtask.id,
+        "name": subtask.name,
+        "state": subtask.state,
+        "attempt": subtask.attempt,
+        "seconds": subtask.seconds,
+        "message": subtask.message,
+    }
+
+
+def node_json(node: Node, running: int) -> dict[str, Any]:
+    return {
+        "name": node.id,
+        "pool": node.pool,
+        "status": "online" if node.online else "offline",
+        "lastSeen": iso(node.last_seen),
+        "runningTasks": running,
+        "capacity": node.capacity,
+    }
+
+
+def event_json(position: int, record: JournalRecord) -> dict[str, Any]:
+    """As it is on Skalds' wire, with its place in the journal."""
+    return {"position": position, **record_json(record)}
+
+
+def log_json(entry: tuple[datetime, str]) -> dict[str, Any]:
+    return {"at": iso(entry[0]), "message": entry[1]}

@@ -1,0 +1,78 @@
+"""`skald submit CLASS key=value…`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from skald_bridge.cli.connect import with_engine
+from skald_bridge.cli.invocation import invocation
+from skald_bridge.cli.output import console, plain, print_json
+from skald_bridge.cli.shapes import task_json
+from skald_bridge.cli.tasks import shown_progress, shown_state
+from skald_bridge.cli.values import attachments
+from skald_bridge.domain.facts import Task
+from skald_bridge.domain.lifecycle import StateType
+
+if TYPE_CHECKING:
+    from skald_bridge.ports import Engine
+
+_EVERY = 0.5
+
+
+def submit(
+    context: typer.Context,
+    class_name: Annotated[str, typer.Argument(metavar="CLASS", help="The task type: its flow's name.")],
+    fields: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE...", help="Attachments; values are JSON, else text."),
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="A JSON object of attachments.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The task's name.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag; may be repeated.")] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", help="Idempotency key: the same key never makes a second task.")
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Wait for its end; exit code 1 unless it finishes.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The task as one JSON object.")] = False,
+) -> None:
+    """Create a task of a task type."""
+    given = attachments(fields or [], file)
+    ended: list[Task] = []
+
+    async def body(engine: Engine) -> None:
+        task = await engine.create(class_name, given, idempotency_key=key, name=name, tags=tuple(tag or ()))
+        if not as_json:
+            console().print(f"created  [bold]{plain(task.name)}[/]  {task.id}")
+        if wait:
+            task = await _end(engine, task, quiet=as_json)
+            ended.append(task)
+        if as_json:
+            print_json(task_json(task))
+
+    with_engine(invocation(context).settings(), body)
+    if ended and (ended[0].state is None or ended[0].state.type is not StateType.COMPLETED):
+        raise typer.Exit(1)
+
+
+async def _end(engine: Engine, task: Task, *, quiet: bool) -> Task:
+    """The task once it has ended; changes are printed on the way."""
+    screen = console()
+    last = ""
+    while True:
+        task = await engine.task(task.id)
+        progress = (await engine.progress([task.id])).get(task.id)
+        line = f"{shown_state(task.state)}  {shown_progress(progress)}".rstrip()
+        if line != last and not quiet:
+            screen.print(line)
+        last = line
+        if task.state is not None and task.state.type.terminal:
+            if not quiet and task.state.message and task.state.type is not StateType.COMPLETED:
+                screen.print(plain(task.state.message))
+            return task
+        await asyncio.sleep(_EVERY)

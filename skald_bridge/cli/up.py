@@ -1,0 +1,155 @@
+"""`skald up`: Prefect's server, the bridge and one node, supervised."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skald_bridge.cli.connect import check_server, configured_url, running_up, up_file
+from skald_bridge.cli.invocation import invocation
+from skald_bridge.cli.log_setup import rotation
+from skald_bridge.domain.errors import InvalidInput, Unavailable
+from skald_bridge.embedded import HOST, api_url
+from skald_bridge.services.parts import SKALD, bridge_part, node_part, our_environment, server_part
+from skald_bridge.services.ports_in_use import check_free
+from skald_bridge.services.supervisor import Change, Part, Supervisor
+from skald_bridge.settings import Settings
+from skald_bridge.settings_file import CONFIG_ENV
+
+GRACE = 10.0
+
+
+def up(
+    context: typer.Context,
+    pool: Annotated[
+        str | None, typer.Option("--pool", "-p", help="Work pool of the node. [default: cpu]")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=1, max=65535, help="Port of Prefect's server. [default: 4200]")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the node. [default: the host's name]")
+    ] = None,
+    grace: Annotated[
+        float, typer.Option("--grace", min=0, help="Seconds that running tasks get at the end.")
+    ] = GRACE,
+    no_node: Annotated[bool, typer.Option("--no-node", help="Server and bridge only.")] = False,
+) -> None:
+    """Run it all on this machine: Prefect's server, bridge, a node.
+
+    With PREFECT_API_URL set, that server is used. A part that crashes is started again. Ctrl-C ends node,
+    bridge and server, in this order; a second Ctrl-C does not wait for running tasks.
+    """
+    call = invocation(context)
+    settings = call.settings(pool=pool, server_port=port, skald_id=name)
+    if call.config is not None:
+        os.environ[CONFIG_ENV] = str(call.config.absolute())
+    run_up(settings, grace=grace, with_node=not no_node)
+
+
+def run_up(settings: Settings, *, grace: float = GRACE, with_node: bool = True) -> None:
+    """Run the parts until a signal; see ``up``.
+
+    Raises:
+        Unavailable: a port is taken, another `skald up` has this home, a part does not stay up.
+        InvalidInput: the home cannot be written.
+    """
+    home = settings.home.absolute()
+    with _only_one(home):
+        foreign = configured_url(settings)
+        url = foreign.rstrip("/") if foreign else api_url(settings.server_port)
+        if foreign:
+            check_server(url)
+        else:
+            check_free(
+                HOST,
+                settings.server_port,
+                what="Prefect's server",
+                remedy=f"Choose another, skald up --port {settings.server_port + 1}; "
+                f"or use the server that is there: PREFECT_API_URL={url}",
+            )
+        parts = _parts(settings, home, url, embedded=not foreign, grace=grace, with_node=with_node)
+        supervisor = Supervisor(parts, home / "logs", tell=_tell, rotation=rotation(settings))
+        try:
+            supervisor.run(when_up=lambda: _announce(supervisor, settings, home, url, with_node))
+        finally:
+            up_file(home).unlink(missing_ok=True)
+    typer.echo("all ended")
+
+
+def _parts(
+    settings: Settings, home: Path, url: str, *, embedded: bool, grace: float, with_node: bool
+) -> list[Part]:
+    base = {name: value for name, value in os.environ.items() if not name.startswith("SKALD_CHANNEL")}
+    base["LOG_LEVEL"] = settings.log_level
+    if not embedded:
+        base.setdefault("PREFECT_HOME", str(Path("~/.prefect").expanduser()))
+    parts = [server_part(base, home, settings.server_port)] if embedded else []
+    parts.append(bridge_part(base, home, url))
+    if with_node:
+        called = settings.skald_id or socket.gethostname()
+        parts.append(node_part(base, home, url, pool=settings.pool, node=called, grace=grace))
+    return parts
+
+
+def _announce(supervisor: Supervisor, settings: Settings, home: Path, url: str, with_node: bool) -> None:
+    if not with_node:
+        _make_pool(settings, home, url)
+    file = up_file(home)
+    found = {
+        "pid": os.getpid(),
+        "api_url": url,
+        "pool": settings.pool,
+        "parts": supervisor.pids(),
+        "started": datetime.now(UTC).isoformat(),
+    }
+    beside = file.with_suffix(".new")
+    beside.write_text(json.dumps(found), encoding="utf-8")
+    beside.rename(file)
+    typer.echo(
+        f"up: {url.removesuffix('/api')} is Prefect's UI; work pool {settings.pool}; logs in {home / 'logs'}"
+    )
+    typer.echo("in another terminal: skald nodes, skald tasks --watch; Ctrl-C ends everything")
+
+
+def _make_pool(settings: Settings, home: Path, url: str) -> None:
+    command = [*SKALD, "pool", settings.pool]
+    env = our_environment(os.environ, home, url)
+    subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+
+
+def _tell(change: Change) -> None:
+    typer.echo(f"{change.part}: {change.what}{f' ({change.detail})' if change.detail else ''}")
+
+
+@contextlib.contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    try:
+        (home / "run").mkdir(parents=True, exist_ok=True)
+        lock = (home / "run" / "up.lock").open("w")
+    except OSError as error:
+        raise InvalidInput(
+            f"The folder {home} cannot be written: {error.strerror}.",
+            remedy="Set SKALD_HOME to one that can.",
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            there = running_up(home)
+            who = f"pid {there['pid']}" if there else "starting or ending"
+            raise Unavailable(
+                f"A `skald up` runs for {home} already ({who}).",
+                remedy="Use it, end it, or give this one another SKALD_HOME and --port.",
+            ) from error
+        yield

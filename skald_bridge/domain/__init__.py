@@ -1,0 +1,1 @@
+"""Facts in, effects out; pure."""

@@ -1,0 +1,54 @@
+"""What the mirror is told, and what each hint turns out to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from skald_bridge.domain.facts import State, StateHint, Task
+from skald_bridge.domain.records import JournalRecord
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The sweep saw the task."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class Told:
+    """Prefect gave the task and its whole history, oldest first."""
+
+    task: Task
+    history: tuple[State, ...]
+
+
+@dataclass(frozen=True)
+class Gone:
+    """Prefect does not know the task any more."""
+
+
+class Relation(Enum):
+    """How a hint's state stands to what is known."""
+
+    REPEAT = auto()
+    """Journaled last, or held already."""
+    PROOF = auto()
+    """It follows the held state, which is thereby proven."""
+    NEXT = auto()
+    """It follows the last journaled state, or is a new task's first."""
+    UNCLEAR = auto()
+    """States may lie between them, or it is an old one, or one of two that claim the same place."""
+
+
+def relation(hint: StateHint, last: JournalRecord | None, held: StateHint | None) -> Relation:
+    if held is not None:
+        if hint.state.id == held.state.id:
+            return Relation.REPEAT
+        return Relation.PROOF if hint.follows == held.state.id else Relation.UNCLEAR
+    if last is None:
+        return Relation.NEXT if hint.first else Relation.UNCLEAR
+    if hint.state.id == last.id:
+        return Relation.REPEAT
+    return Relation.NEXT if hint.follows == last.id else Relation.UNCLEAR

@@ -1,0 +1,111 @@
+"""Why a task is where it is; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from skald_bridge.domain.facts import Node, Task
+from skald_bridge.domain.lifecycle import StateType
+
+NODE_POOL_TYPE = "skald"
+_HOLDS_SLOT = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateType.PAUSED)
+
+
+@dataclass(frozen=True)
+class Pool:
+    name: str
+    type: str
+    paused: bool
+    limit: int | None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What could hold a task back in Prefect.
+
+    ``pool`` is ``None`` where the task has none, or it is gone; ``due`` is when the task is to start.
+    """
+
+    pool: Pool | None
+    due: datetime | None = None
+    queue_paused: bool = False
+    queue_limit: int | None = None
+    deployment_limit: int | None = None
+
+
+def reasons(
+    task: Task, waiting: Waiting, nodes: Sequence[Node], live: Sequence[Task], now: datetime
+) -> list[str]:
+    """Sentences, the most telling first; each names what to do where something is to be done.
+
+    ``nodes``: all nodes; ``live``: all tasks that have not ended.
+    """
+    state = task.state
+    if state is None:
+        return ["It has no state yet."]
+    if state.type is StateType.SCHEDULED:
+        return _scheduled(task, waiting, nodes, live, now)
+    where = f" on node {task.node}" if task.node else ""
+    said = f": {state.message}" if state.message else "."
+    match state.type:
+        case StateType.PENDING:
+            return [f"A node has taken it and is starting it{where}{said}"]
+        case StateType.RUNNING:
+            lost = task.node is not None and not any(n.online for n in nodes if n.id == task.node)
+            silent = [f"Its node {task.node} is silent; the task may be lost."] if lost else []
+            return [*silent, f"It runs{where}."]
+        case StateType.PAUSED:
+            return [f"It is {state.name.lower()}{where}; `skald resume {task.id[:8]}` lets it go on."]
+        case StateType.CANCELLING:
+            return [f"It is being cancelled{where}; its process is about to end."]
+        case _:
+            return [f"It has ended as {state.name}{where}{said}"]
+
+
+def _scheduled(
+    task: Task, waiting: Waiting, nodes: Sequence[Node], live: Sequence[Task], now: datetime
+) -> list[str]:
+    found = []
+    due = waiting.due
+    if due is not None and due > now:
+        seconds = round((due - now).total_seconds())
+        found.append(f"It is to start at {due.astimezone():%Y-%m-%d %H:%M:%S}, in {seconds} s.")
+    if task.pool is None:
+        return [*found, "It has no work pool: no node will take it. Deploy its flow to a pool of type skald."]
+    pool = waiting.pool
+    if pool is None:
+        return [*found, f"Its work pool {task.pool} is gone. Create it: skald pool {task.pool}"]
+    if pool.type != NODE_POOL_TYPE:
+        found.append(f"Its work pool {pool.name} is of type {pool.type}: other workers than ours serve it.")
+    if pool.paused:
+        found.append(f"The work pool {pool.name} is paused. Resume it: prefect work-pool resume {pool.name}")
+    if waiting.queue_paused:
+        found.append(
+            f"The work queue {task.queue} is paused. "
+            f"Resume it: prefect work-queue resume {task.queue} --pool {pool.name}"
+        )
+    busy = [t for t in live if t.state is not None and t.state.type in _HOLDS_SLOT]
+    for what, limit, holders in (
+        (f"work pool {pool.name}", pool.limit, [t for t in busy if t.pool == task.pool]),
+        (
+            f"work queue {task.queue}",
+            waiting.queue_limit,
+            [t for t in busy if (t.pool, t.queue) == (task.pool, task.queue)],
+        ),
+        (
+            f"deployment {task.deployment}",
+            waiting.deployment_limit,
+            [t for t in busy if t.deployment_id == task.deployment_id],
+        ),
+    ):
+        if limit is not None and len(holders) >= limit:
+            found.append(f"The {what} has a concurrency limit of {limit}, and {len(holders)} tasks hold it.")
+    online = [node for node in nodes if node.pool == task.pool and node.online]
+    if not online and pool.type == NODE_POOL_TYPE:
+        found.append(f"No node of the pool {pool.name} is online. Start one: skald node --pool {pool.name}")
+    elif not found:
+        names = ", ".join(node.id for node in online)
+        found.append(f"It waits for room on a node of the pool {pool.name}; online: {names}.")
+    return found

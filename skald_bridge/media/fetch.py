@@ -1,0 +1,78 @@
+"""Bring an input onto this machine, whole, so that ffmpeg only ever reads local files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from blocks import MediaStore
+from skald_bridge.domain.errors import InvalidInput, NotFound
+from skald_bridge.media.errors import BadMedia
+from skald_bridge.media.inputs import Policy, Source, Stored, check, local_source
+from skald_bridge.media.packets import PacketReader
+from skald_bridge.media.segments import SegmentWriter
+
+
+def resolve(text: str, policy: Policy, store: MediaStore, scratch: Path, *, name: str = "input") -> Source:
+    """The input that ``text`` names, checked; one from a store elsewhere is copied into ``scratch``.
+
+    Raises:
+        InvalidInput: it may not be used. NotFound: the store has no such object.
+    """
+    found = check(text, policy, name=name)
+    if isinstance(found, Source):
+        return found
+    return _stored(found, store, scratch, name)
+
+
+def to_file(
+    source: Source,
+    folder: Path,
+    *,
+    seconds: float | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> Source:
+    """``source`` as a local file: itself, or a stream copy of at most ``seconds`` in ``folder``.
+
+    Raises:
+        InvalidInput: it is live and ``seconds`` is not given. Unanswered, BadMedia, DiskFull: as they say.
+    """
+    if source.path is not None:
+        return source
+    if source.live and seconds is None:
+        raise InvalidInput(
+            f"input {source.display!r} is live and has no end", remedy="Give seconds: how long to record."
+        )
+    with PacketReader(source) as reader:
+        writer = SegmentWriter(folder / "fetched.mkv", "mkv", reader.streams())
+        try:
+            begun = False
+            for packet in reader.packets():
+                picture = packet.stream.type == "video"
+                begun = begun or (picture and packet.is_keyframe)
+                if not begun:
+                    continue
+                if seconds is not None and picture and writer.seconds >= seconds:
+                    break
+                writer.write(packet)
+                if on_progress is not None and picture:
+                    on_progress(writer.seconds)
+            if not begun:
+                raise BadMedia(f"input {source.display!r} sent no key frame", remedy="Check the camera.")
+            return local_source(writer.close().path)
+        except BaseException:
+            writer.discard()
+            raise
+
+
+def _stored(found: Stored, store: MediaStore, scratch: Path, name: str) -> Source:
+    try:
+        path = store.fetch(found.name, scratch)
+    except FileNotFoundError:
+        path = None
+    if path is None or not path.is_file():
+        raise NotFound(
+            f"{name} store:{found.name} is not in the media store ({store.url(found.name)})",
+            remedy="Check the name; every node must use the same store.",
+        )
+    return local_source(path)

@@ -1,0 +1,186 @@
+"""What the services need from the outside, as protocols; the adapters fulfil them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, Protocol
+
+from skald_bridge.domain.facts import Hint, Node, Progress, State, Subtask, Task
+from skald_bridge.domain.ids import NodeId, StateId, TaskId
+from skald_bridge.domain.records import JournalRecord, TaskDocument
+
+
+class Clock(Protocol):
+    """Time, so that a test can own it."""
+
+    def now(self) -> datetime: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Engine(Protocol):
+    """Prefect.
+
+    Every method raises ``Unavailable`` when the API does not answer and ``NotFound`` for an unknown id.
+    """
+
+    async def task(self, task: TaskId) -> Task: ...
+
+    async def read(self, tasks: Sequence[TaskId]) -> dict[TaskId, Task]:
+        """Those of the tasks that exist."""
+        ...
+
+    async def tasks(
+        self, *, states: Sequence[str] = (), class_name: str | None = None, limit: int = 200, offset: int = 0
+    ) -> list[Task]:
+        """Newest first."""
+        ...
+
+    async def live_tasks(self) -> list[Task]:
+        """Every task whose state is not terminal."""
+        ...
+
+    async def ended_since(self, since: datetime) -> list[Task]:
+        """Every task with an end at or after ``since``."""
+        ...
+
+    def changed_since(self, since: datetime | None) -> AsyncIterator[list[Task]]:
+        """Live tasks and those that ended at or after ``since`` (``None``: all), in pages; some twice."""
+        ...
+
+    async def history(self, task: TaskId) -> list[State]:
+        """All states of a task, oldest first; none for a task that is gone."""
+        ...
+
+    async def class_names(self) -> list[str]:
+        """Task types that have a deployment, sorted."""
+        ...
+
+    async def version(self) -> str:
+        """The server's."""
+        ...
+
+    async def subtasks(self, task: TaskId) -> list[Subtask]: ...
+
+    async def progress(self, tasks: Sequence[TaskId]) -> dict[TaskId, Progress]: ...
+
+    async def nodes(self) -> list[Node]: ...
+
+    async def node_log(self, task: TaskId) -> list[tuple[datetime, str]]:
+        """What nodes said about a task, oldest first: refusals, lease, start, end."""
+        ...
+
+    def hints(self) -> AbstractAsyncContextManager[AsyncIterator[Hint]]:
+        """Live state hints. The iterator ends when the connection is lost; hints may be missing."""
+        ...
+
+    async def create(
+        self,
+        class_name: str,
+        attachments: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        name: str | None = None,
+        tags: Sequence[str] = (),
+        job_variables: Mapping[str, Any] | None = None,
+        labels: Mapping[str, Any] | None = None,
+    ) -> Task:
+        """A flow run of the deployment for ``class_name``, scheduled for now."""
+        ...
+
+    async def cancel(self, task: TaskId) -> None: ...
+
+    async def pause(self, task: TaskId) -> None: ...
+
+    async def resume(self, task: TaskId) -> None: ...
+
+    async def retry(self, task: TaskId) -> None: ...
+
+    async def update(
+        self, task: TaskId, changes: Mapping[str, Any], *, timeout: float
+    ) -> tuple[str, int, str | None]:
+        """Send new attachments; returns (``applied`` | ``rejected`` | ``stored``, revision, reason).
+
+        ``stored``: the task has not started; it will begin with them.
+        """
+        ...
+
+
+class Journal(Protocol):
+    """Append-only stream of state changes; a repeat of a record's id changes nothing."""
+
+    async def append(self, records: Sequence[JournalRecord]) -> int:
+        """How many were new."""
+        ...
+
+    async def last(self, tasks: Sequence[TaskId]) -> dict[TaskId, JournalRecord]:
+        """The newest record of each task that has one."""
+        ...
+
+    async def contains(self, ids: Sequence[StateId]) -> set[StateId]:
+        """Those of the ids that have a record."""
+        ...
+
+    async def read(
+        self, *, after: int = 0, task: TaskId | None = None, limit: int = 1000
+    ) -> list[tuple[int, JournalRecord]]:
+        """Records with their positions, oldest first."""
+        ...
+
+    async def tail(self, count: int) -> list[tuple[int, JournalRecord]]: ...
+
+
+class Archive(Protocol):
+    """Durable task documents; an older state never overwrites a newer one."""
+
+    async def put(self, documents: Sequence[TaskDocument]) -> None: ...
+
+    async def get(self, task: TaskId) -> TaskDocument | None: ...
+
+    async def read(self, tasks: Sequence[TaskId]) -> dict[TaskId, TaskDocument]:
+        """Those of the tasks that have a document."""
+        ...
+
+    async def open(self) -> list[TaskId]:
+        """Tasks whose document is not in a terminal state."""
+        ...
+
+    async def find(
+        self, *, status: str | None = None, class_name: str | None = None, limit: int = 100, offset: int = 0
+    ) -> list[TaskDocument]:
+        """Newest first."""
+        ...
+
+
+class Cursor(Protocol):
+    """How far the sweep has come; written after journal, pulse and archive."""
+
+    async def load(self) -> datetime | None:
+        """The newest end of a task, by the server's clock, that a complete sweep has seen."""
+        ...
+
+    async def save(self, at: datetime) -> None: ...
+
+
+class Pulse(Protocol):
+    """Heartbeats as Skalds reads them: counters modulo 200, then 200 finished, -1 failed, -2 cancelled."""
+
+    async def beat_nodes(self, nodes: Mapping[NodeId, Sequence[str]], now: datetime) -> None:
+        """Node id to the task types it runs."""
+        ...
+
+    async def beat_tasks(self, tasks: Sequence[TaskId], now: datetime) -> None: ...
+
+    async def end_task(self, task: TaskId, value: int, exception: str | None, now: datetime) -> None: ...
+
+    async def heartbeat(self, task: TaskId, now: datetime) -> int | None:
+        """``None`` once it has expired."""
+        ...
+
+    async def exception(self, task: TaskId, now: datetime) -> str | None: ...
+
+    async def nodes(self, now: datetime) -> dict[NodeId, int]:
+        """Heartbeats of the nodes that are alive."""
+        ...

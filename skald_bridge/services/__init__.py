@@ -1,0 +1,1 @@
+"""One background duty a file."""

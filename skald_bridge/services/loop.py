@@ -1,0 +1,112 @@
+"""The one loop that every background duty runs on: start, stop, wake, backoff, failures logged once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from skald_bridge.domain.errors import SkaldError
+
+_log = logging.getLogger("skald_bridge.loop")
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Seconds to wait after failures: doubling from ``first`` to ``longest``, times a jitter of 0.5…1."""
+
+    first: float = 0.2
+    longest: float = 5.0
+
+    def after(self, failures: int, jitter: float) -> float:
+        return min(self.longest, self.first * 2.0 ** min(failures - 1, 30)) * jitter
+
+
+class Loop:
+    """Calls ``step`` again and again; ``step`` returns the seconds until it wants to be called again.
+
+    A step that raises is called again after a backoff; a failure is logged once, until it changes or ends.
+    Cancellation passes through everything.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        step: Callable[[], Awaitable[float]],
+        *,
+        jitter: Callable[[], float],
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.name = name
+        self._step = step
+        self._jitter = jitter
+        self._backoff = backoff or Backoff()
+        self._due = 0.0
+        self._changed = asyncio.Event()
+        self._failures = 0
+        self._told: str | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self.run(), name=self.name)
+
+    async def stop(self) -> None:
+        """Returns when the loop has ended."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def hurry(self, seconds: float = 0.0) -> None:
+        """The next step begins at the latest in so many seconds, also one that waits for its backoff."""
+        due = _now() + seconds
+        if due < self._due:
+            self._due = due
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            # Anything that hurries us from here on is for the step after this one.
+            self._due = float("inf")
+            delay = await self._once()
+            self._due = min(self._due, _now() + delay)
+            await self._wait()
+
+    async def _once(self) -> float:
+        began = _now()
+        try:
+            delay = await self._step()
+        except Exception as error:
+            if _now() - began > 2 * self._backoff.longest:
+                self._failures = 0
+            self._failures += 1
+            self._tell(error)
+            return self._backoff.after(self._failures, self._jitter())
+        if self._told is not None:
+            _log.info("%s: works again", self.name)
+        self._failures, self._told = 0, None
+        return delay
+
+    async def _wait(self) -> None:
+        while (left := self._due - _now()) > 0:
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(left):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+
+    def _tell(self, error: Exception) -> None:
+        said = f"{type(error).__name__}: {error}"
+        if said == self._told:
+            return
+        self._told = said
+        if isinstance(error, SkaldError):
+            _log.warning("%s: %s", self.name, error)
+        else:
+            _log.exception("%s failed; it is tried again", self.name)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,57 @@
+"""What the mirror remembers of tasks between two writes; bounded."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from skald_bridge.domain.ids import NodeId, TaskId
+from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.domain.mirror import Known
+
+_BEATING = frozenset({StateType.RUNNING, StateType.CANCELLING})
+
+
+class Memory:
+    """``Known`` by task; the least recently used is forgotten, journal and archive can tell it again."""
+
+    def __init__(self, limit: int = 20_000) -> None:
+        self._limit = limit
+        self._known: OrderedDict[TaskId, Known] = OrderedDict()
+        self._changed: dict[TaskId, int] = {}
+        self._beating: dict[TaskId, NodeId | None] = {}
+        self.round = 0
+        """Counts changes."""
+
+    def __contains__(self, task: TaskId) -> bool:
+        return task in self._known
+
+    def __getitem__(self, task: TaskId) -> Known:
+        return self._known[task]
+
+    def keep(self, task: TaskId, known: Known, *, changed: bool = False) -> None:
+        self._known[task] = known
+        self._known.move_to_end(task)
+        if changed:
+            self.round += 1
+            self._changed[task] = self.round
+        if known.last is not None and known.last.state in _BEATING:
+            self._beating[task] = known.last.node
+        else:
+            self._beating.pop(task, None)
+        while len(self._known) > self._limit:
+            oldest, _ = self._known.popitem(last=False)
+            self._changed.pop(oldest, None)
+
+    def changed(self, task: TaskId) -> int:
+        """The round of the task's newest change; 0 for none remembered."""
+        return self._changed.get(task, 0)
+
+    def forget(self) -> None:
+        """All but which tasks run: the pulse goes on while a store is away."""
+        self._known.clear()
+        self._changed.clear()
+
+    def beating(self) -> Iterator[tuple[TaskId, NodeId | None]]:
+        """Tasks whose process is at work, with their nodes."""
+        return iter(list(self._beating.items()))

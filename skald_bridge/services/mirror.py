@@ -1,0 +1,148 @@
+"""The mirror's shell: load what is known, let the domain decide, write journal, pulse, archive in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from skald_bridge.domain.causes import Gone, Seen, Told
+from skald_bridge.domain.effects import Append, Effect, EndPulse, Fetch, Put
+from skald_bridge.domain.facts import Hint, State, StateHint, Task
+from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.mirror import Cause, Known, decide
+from skald_bridge.domain.records import JournalRecord, TaskDocument
+from skald_bridge.ports import Archive, Clock, Engine, Journal, Pulse
+from skald_bridge.services.memory import Memory
+
+
+@dataclass
+class Outcome:
+    """What one round decided, over all its tasks."""
+
+    effects: list[Effect] = field(default_factory=list)
+
+    @property
+    def fetch(self) -> set[TaskId]:
+        return {effect.task for effect in self.effects if isinstance(effect, Fetch)}
+
+    @property
+    def records(self) -> list[JournalRecord]:
+        return [effect.record for effect in self.effects if isinstance(effect, Append)]
+
+    @property
+    def documents(self) -> list[TaskDocument]:
+        """The newest of each task."""
+        puts = [effect.document for effect in self.effects if isinstance(effect, Put)]
+        return list({document.id: document for document in puts}.values())
+
+
+class Mirror:
+    """One writer: every method that changes anything holds the lock, so states stay in order."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        journal: Journal,
+        pulse: Pulse,
+        archive: Archive,
+        clock: Clock,
+        *,
+        fetches: int = 8,
+    ) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._pulse = pulse
+        self._archive = archive
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._fetches = asyncio.Semaphore(fetches)
+        self.memory = Memory()
+
+    async def hear(self, hints: Sequence[Hint]) -> set[TaskId]:
+        """Journal what the hints prove; returns the tasks that must be looked at."""
+        async with self._lock:
+            states = [hint.state.id for hint in hints if isinstance(hint, StateHint)]
+            recorded = await self._journal.contains(states) if states else set()
+            new = [hint for hint in hints if not (isinstance(hint, StateHint) and hint.state.id in recorded)]
+            await self._load({hint.task for hint in new})
+            outcome = Outcome()
+            for hint in new:
+                self._decide(hint.task, hint, outcome)
+            await self._perform(outcome)
+            held = {hint.task for hint in new if self.memory[hint.task].held is not None}
+            return outcome.fetch | held
+
+    async def look(self, tasks: Iterable[TaskId]) -> int:
+        """Ask Prefect for the tasks as they are now; returns how many states were journaled."""
+        wanted = list(tasks)
+        async with self._lock:
+            found = await self._engine.read(wanted)
+            return await self._reconcile(list(found.values()), [task for task in wanted if task not in found])
+
+    async def reconcile(self, tasks: Sequence[Task], asked: int) -> int:
+        """Make journal and archive agree with what the sweep saw; returns how many states were journaled.
+
+        ``asked``: ``memory.round`` when the sweep asked; a task that changed since is left to the next sweep.
+        """
+        async with self._lock:
+            return await self._reconcile(
+                [task for task in tasks if self.memory.changed(task.id) <= asked], []
+            )
+
+    async def _reconcile(self, tasks: Sequence[Task], gone: Sequence[TaskId]) -> int:
+        await self._load({task.id for task in tasks} | set(gone))
+        outcome = Outcome()
+        for task in tasks:
+            self._decide(task.id, Seen(task), outcome)
+        for lost in gone:
+            self._decide(lost, Gone(), outcome)
+        await self._perform(outcome)
+        wanted, journaled = outcome.fetch, len(outcome.records)
+        told = [task for task in tasks if task.id in wanted]
+        histories = await self._histories(told)
+        outcome = Outcome()
+        for task in told:
+            self._decide(task.id, Told(task, histories[task.id]), outcome)
+        await self._perform(outcome)
+        return journaled + len(outcome.records)
+
+    async def _histories(self, tasks: Sequence[Task]) -> dict[TaskId, tuple[State, ...]]:
+        async def ask(task: TaskId) -> tuple[TaskId, tuple[State, ...]]:
+            async with self._fetches:
+                return task, tuple(await self._engine.history(task))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                asking = [group.create_task(ask(task.id)) for task in tasks]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from failed
+        return dict(done.result() for done in asking)
+
+    async def _load(self, tasks: set[TaskId]) -> None:
+        missing = [task for task in tasks if task not in self.memory]
+        if missing:
+            last = await self._journal.last(missing)
+            documents = await self._archive.read(missing)
+            for task in missing:
+                self.memory.keep(task, Known.stored(last.get(task), documents.get(task)))
+
+    def _decide(self, task: TaskId, cause: Cause, outcome: Outcome) -> None:
+        known = self.memory[task]
+        effects = decide(known, cause)
+        self.memory.keep(task, known.after(effects), changed=bool(effects))
+        outcome.effects += effects
+
+    async def _perform(self, outcome: Outcome) -> None:
+        """Journal, pulse, archive. When one fails, memory is no longer what is stored: it is loaded anew."""
+        try:
+            if records := outcome.records:
+                await self._journal.append(records)
+            for effect in outcome.effects:
+                if isinstance(effect, EndPulse):
+                    await self._pulse.end_task(effect.task, effect.value, effect.exception, self._clock.now())
+            if documents := outcome.documents:
+                await self._archive.put(documents)
+        except BaseException:
+            self.memory.forget()
+            raise

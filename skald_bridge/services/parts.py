@@ -1,0 +1,142 @@
+"""The parts of an installation on one machine: Prefect's server, the bridge, nodes."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from skald_bridge.embedded import api_url, client_environment, server_command, server_environment
+from skald_bridge.services.supervisor import Part
+from work_pools.messages import NODE_VARIABLE_PREFIX
+
+_PROBE_SECONDS = 5.0
+_ANSWER_SECONDS = 20.0
+SKALD = [sys.executable, "-m", "skald_bridge.cli"]
+"""The `skald` command of this installation."""
+
+
+def server_part(base: Mapping[str, str], home: Path, port: int, *, name: str = "server") -> Part:
+    """The embedded Prefect server on loopback, its data under ``home``/prefect."""
+    data = home / "prefect"
+    data.mkdir(parents=True, exist_ok=True)
+    url = api_url(port)
+    return Part(
+        name,
+        server_command(port),
+        server_environment(base, data, port),
+        ready=lambda: api_answers(url),
+        ready_within=180,
+        grace=10,
+    )
+
+
+def bridge_part(base: Mapping[str, str], home: Path, url: str, *, name: str = "bridge") -> Part:
+    """The bridge of the installation at ``home``, on the Prefect API at ``url``."""
+    return Part(name, [*SKALD, "bridge"], our_environment(base, home, url), grace=10)
+
+
+def node_part(
+    base: Mapping[str, str],
+    home: Path,
+    url: str,
+    *,
+    pool: str,
+    node: str,
+    arguments: Sequence[str] = (),
+    grace: float = 10,
+    name: str = "node",
+) -> Part:
+    """A node named ``node`` on ``pool``; ready when it has announced itself.
+
+    ``grace``: seconds that its runs get at the end. ``arguments`` are further options of ``skald node``.
+    """
+    command = [*SKALD, "node", "--pool", pool, "--name", node, "--grace", f"{grace:g}", *arguments]
+    env = our_environment(base, home, url)
+    return Part(name, command, env, ready=node_answers(url, pool, node, env), grace=grace + 15)
+
+
+def our_environment(base: Mapping[str, str], home: Path, url: str) -> dict[str, str]:
+    """``base`` with what a process of this installation needs; PREFECT_HOME is kept where it is set."""
+    own = {"SKALD_HOME": str(home), "PYTHONUNBUFFERED": "1"}
+    data = Path(base["PREFECT_HOME"]) if "PREFECT_HOME" in base else home / "prefect"
+    return {**client_environment(base, data, url), **own}
+
+
+def api_answers(url: str) -> bool:
+    """Whether the Prefect API at ``url`` says that it is healthy."""
+    return _request("GET", f"{url}/health")[0] == 200
+
+
+def get_json(url: str, env: Mapping[str, str]) -> tuple[bool, Any]:
+    """Whether a server answered at all, and the JSON of a good answer. ``env`` holds credentials."""
+    status, found = _request("GET", url, headers=_credentials(env), seconds=_ANSWER_SECONDS)
+    return status != 0, found
+
+
+def node_answers(url: str, pool: str, node: str, env: Mapping[str, str] | None = None) -> Callable[[], bool]:
+    """A probe: the node has announced itself, and beaten since the probe began. ``env`` holds credentials."""
+    before: list[str | None] = []
+    headers = _credentials(env or {})
+
+    def ask(path: str, body: object) -> list[dict[str, Any]]:
+        _, found = _request("POST", f"{url}{path}", body, headers)
+        return found if isinstance(found, list) else []
+
+    def probe() -> bool:
+        workers = ask(
+            f"/work_pools/{quote(pool)}/workers/filter", {"workers": {"status": {"any_": ["ONLINE"]}}}
+        )
+        beat = next((w.get("last_heartbeat_time") for w in workers if w.get("name") == node), None)
+        if not before:
+            # Without a pool there is no answer yet, and no heartbeat of an earlier node either.
+            before.append(beat)
+        if beat is None or beat == before[0]:
+            return False
+        told = ask("/variables/filter", {"variables": {"name": {"like_": NODE_VARIABLE_PREFIX}}})
+        values = [variable["value"] for variable in told if isinstance(variable.get("value"), dict)]
+        return any((value.get("pool"), value.get("name")) == (pool, node) for value in values)
+
+    return probe
+
+
+def _credentials(env: Mapping[str, str]) -> dict[str, str]:
+    if key := env.get("PREFECT_API_KEY"):
+        return {"Authorization": f"Bearer {key}"}
+    if pair := env.get("PREFECT_API_AUTH_STRING"):
+        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+    return {}
+
+
+def _request(
+    method: str,
+    url: str,
+    body: object = None,
+    headers: Mapping[str, str] | None = None,
+    seconds: float = _PROBE_SECONDS,
+) -> tuple[int, Any]:
+    """Status and JSON of a 2xx reply; status 0 when nothing answers."""
+    try:
+        target = urlsplit(url)
+        kind = http.client.HTTPSConnection if target.scheme == "https" else http.client.HTTPConnection
+        connection = kind(target.hostname or "", target.port, timeout=seconds)
+    except ValueError:
+        return 0, None
+    path = f"{target.path}?{target.query}" if target.query else target.path
+    try:
+        payload = None if body is None else json.dumps(body)
+        connection.request(method, path, payload, {"Content-Type": "application/json", **(headers or {})})
+        reply = connection.getresponse()
+        text = reply.read()
+        return reply.status, json.loads(text) if 200 <= reply.status < 300 else None
+    except (OSError, http.client.HTTPException):
+        return 0, None
+    except ValueError:
+        return 200, None
+    finally:
+        connection.close()

@@ -1,0 +1,1 @@
+"""Flows the benches run; plain Prefect, so that every worker runs the same ones."""

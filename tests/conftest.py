@@ -1,0 +1,35 @@
+"""Fixtures every suite shares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+
+from tests.services.prefect_server import PrefectServer, running_server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """One Prefect server per test process, for tests that don't harm it; name pools and deployments uniquely."""
+    with running_server(tmp_path_factory.mktemp("prefect")) as running:
+        yield running
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[PrefectServer]:
+    """A Prefect server for one test that kills it."""
+    with running_server(tmp_path / "prefect") as running:
+        yield running
+
+
+def required(reason: str) -> None:
+    """Skip on a laptop, fail in CI: a missing service must be seen there."""
+    if os.environ.get("CI"):
+        pytest.fail(f"missing in CI: {reason}")
+    pytest.skip(reason)

@@ -1,0 +1,91 @@
+"""Who beats: nodes that are online, tasks whose process is at work."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from prefect.client.orchestration import PrefectClient
+
+from skald_bridge.adapters.memory import MemoryPulse
+from skald_bridge.adapters.prefect import PrefectEngine
+from skald_bridge.domain.documents import records_of
+from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.domain.mirror import Known
+from skald_bridge.services.memory import Memory
+from skald_bridge.services.pulse import BUSY_NODES, IDLE_NODES, PERIOD, Beat
+from tests.services.runs import Deployed
+from tests.unit.bridge.facts import history
+from work_pools import messages
+
+S = StateType
+
+
+class ShownClock:
+    """Time that the test moves."""
+
+    def __init__(self) -> None:
+        self.at = datetime.now(UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+async def announce(client: PrefectClient, pool: str, name: str) -> str:
+    await client.send_worker_heartbeat(pool, name, heartbeat_interval_seconds=30)
+    variable = f"{messages.NODE_VARIABLE_PREFIX}{name}"
+    announced = {"name": name, "pool": pool, "cpus": 2, "task_types": ["Probe"]}
+    await client.request("POST", "/variables/", json={"name": variable, "value": announced})
+    return variable
+
+
+def remember(memory: Memory, node: str, *states: StateType) -> TaskId:
+    task = TaskId(str(uuid4()))
+    records = records_of(history(*states, node=node), task=task, class_name="Probe")
+    memory.keep(task, Known(records[-1]))
+    return task
+
+
+async def test_who_beats(engine: PrefectEngine, client: PrefectClient, deployed: Deployed) -> None:
+    here, gone = f"here{uuid4().hex[:6]}", f"gone{uuid4().hex[:6]}"
+    await announce(client, deployed.pool, here)
+    left = await announce(client, deployed.pool, gone)
+    memory, pulse, clock, idle = Memory(), MemoryPulse(), ShownClock(), [False]
+    beat = Beat(engine, pulse, memory, clock, lambda: idle[0])
+    running = remember(memory, here, S.SCHEDULED, S.PENDING, S.RUNNING)
+    cancelling = remember(memory, here, S.SCHEDULED, S.PENDING, S.RUNNING, S.CANCELLING)
+    stranded = remember(memory, gone, S.SCHEDULED, S.PENDING, S.RUNNING)
+    quiet = [
+        remember(memory, here, S.SCHEDULED),
+        remember(memory, here, S.SCHEDULED, S.PENDING, S.RUNNING, S.PAUSED),
+        remember(memory, here, S.SCHEDULED, S.PENDING, S.RUNNING, S.COMPLETED),
+    ]
+    assert await beat.step() == 0.0
+    assert await beat.step() == PERIOD
+    beats = await pulse.nodes(clock.now())
+    assert {here, gone} <= beats.keys()
+    for task in (running, cancelling, stranded):
+        assert await pulse.heartbeat(task, clock.now()) is not None
+    for task in quiet:
+        assert await pulse.heartbeat(task, clock.now()) is None
+
+    await client.request("DELETE", f"/variables/name/{left}")
+    clock.at += BUSY_NODES
+    await beat.step()
+    clock.at += timedelta(seconds=PERIOD)
+    await beat.step()
+    clock.at += timedelta(seconds=6)
+    await beat.step()
+    assert gone not in await pulse.nodes(clock.now())
+    assert await pulse.heartbeat(stranded, clock.now()) is None
+    assert await pulse.heartbeat(running, clock.now()) is not None
+
+    idle[0] = True
+    asked = beat.asked
+    clock.at += IDLE_NODES - timedelta(seconds=20)
+    await beat.step()
+    assert beat.asked == asked

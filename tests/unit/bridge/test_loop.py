@@ -1,0 +1,100 @@
+"""The loop on which every duty runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from skald_bridge.domain.errors import Unavailable
+from skald_bridge.services.loop import Backoff, Loop
+from tests.services.poll import auntil
+
+
+def loop_of(step: Callable[[int], float], **options: object) -> tuple[Loop, list[int]]:
+    calls: list[int] = []
+
+    async def body() -> float:
+        calls.append(len(calls))
+        return step(len(calls))
+
+    return Loop("probe", body, jitter=lambda: 1.0, **options), calls  # type: ignore[arg-type]
+
+
+async def called(calls: list[int], count: int) -> None:
+    async def enough() -> bool:
+        return len(calls) >= count
+
+    await auntil(enough, 10, f"{count} calls")
+
+
+async def test_it_calls_again_when_asked_and_when_hurried() -> None:
+    loop, calls = loop_of(lambda n: 0.0 if n < 3 else 3600.0)
+    loop.start()
+    await called(calls, 3)
+    loop.hurry()
+    await called(calls, 4)
+    loop.hurry(0.01)
+    await called(calls, 5)
+    await loop.stop()
+
+
+async def test_a_hurry_during_the_step_is_not_lost() -> None:
+    def step(n: int) -> float:
+        if n == 1:
+            loop.hurry()
+        return 3600.0
+
+    loop, calls = loop_of(step)
+    loop.start()
+    await called(calls, 2)
+    await loop.stop()
+
+
+async def test_failures_are_logged_once_and_the_end_of_them_too(caplog: pytest.LogCaptureFixture) -> None:
+    def step(n: int) -> float:
+        if n <= 3:
+            raise Unavailable("the server is away")
+        if n == 4:
+            raise ValueError("a bug")
+        return 3600.0
+
+    loop, calls = loop_of(step, backoff=Backoff(0.001, 0.002))
+    with caplog.at_level(logging.DEBUG, logger="skald_bridge.loop"):
+        loop.start()
+        await called(calls, 5)
+        await loop.stop()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR", "INFO"]
+    assert "the server is away" in caplog.messages[0]
+    assert caplog.records[1].exc_info is not None
+
+
+async def test_stop_waits_for_the_end_and_cancellation_passes() -> None:
+    ended = asyncio.Event()
+
+    async def step() -> float:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return 0.0
+
+    loop = Loop("probe", step, jitter=lambda: 1.0)
+    loop.start()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await loop.stop()
+    assert ended.is_set()
+    running = asyncio.create_task(loop.run())
+    await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+def test_backoff_doubles_up_to_its_longest() -> None:
+    backoff = Backoff(0.2, 5.0)
+    assert [backoff.after(n, 1.0) for n in (1, 2, 3, 4, 5, 6, 2000)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert backoff.after(1, 0.5) == 0.1

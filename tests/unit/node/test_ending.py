@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+from prefect.client.schemas.objects import StateType
+
+from work_pools.node.ending import Cancel, Crash, Facts, Reschedule, Settled, conclude
+from work_pools.node.processes import Exit
+
+RUNNING = Facts(end=Exit(code=0), state=StateType.RUNNING, state_name="Running", ours=True)
+KILLED = replace(RUNNING, end=Exit(signal=signal.SIGKILL))
+
+
+@pytest.mark.parametrize(
+    "state", [StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.CRASHED]
+)
+def test_an_ended_run_is_left_alone(state: StateType) -> None:
+    assert conclude(replace(KILLED, state=state), "n") == Settled()
+
+
+def test_a_fenced_run_is_left_alone() -> None:
+    assert conclude(replace(KILLED, fenced=True), "n") == Settled()
+
+
+def test_a_suspended_run_is_left_alone_but_a_paused_one_lost_its_process() -> None:
+    paused = replace(RUNNING, state=StateType.PAUSED)
+    assert conclude(replace(paused, state_name="Suspended"), "n") == Settled()
+    assert isinstance(conclude(replace(paused, state_name="Paused"), "n"), Crash)
+
+
+@pytest.mark.parametrize("state", [StateType.SCHEDULED, StateType.PENDING])
+def test_a_run_that_somebody_scheduled_again_is_theirs(state: StateType) -> None:
+    assert conclude(replace(KILLED, state=state, ours=False), "n") == Settled()
+    assert isinstance(conclude(replace(KILLED, state=state), "n"), Crash)
+
+
+def test_a_cancelled_run_says_how_it_ended() -> None:
+    cancelled = replace(KILLED, intent="cancel")
+    assert conclude(replace(cancelled, forced=True), "n") == Cancel(
+        "Cancelled on node n: it did not end in time and was killed."
+    )
+    assert conclude(cancelled, "n") == Cancel("Cancelled on node n: its process ended.")
+    assert isinstance(conclude(replace(KILLED, state=StateType.CANCELLING), "n"), Cancel)
+
+
+def test_a_stopped_node_reschedules() -> None:
+    assert conclude(replace(RUNNING, intent="reschedule"), "n") == Reschedule("Node n was stopped.")
+
+
+def test_a_crash_names_signal_and_memory_and_is_retried_while_retries_last() -> None:
+    crash = conclude(replace(KILLED, out_of_memory=True, run_count=1, retries=1), "n")
+    assert crash == Crash(
+        "The task's process on node n was killed by signal SIGKILL: the machine or its cgroup ran out of memory (OOM).",
+        retry=True,
+    )
+    assert conclude(replace(KILLED, run_count=2, retries=1), "n") == Crash(
+        "The task's process on node n was killed by signal SIGKILL.", retry=False
+    )
+
+
+def test_an_end_without_a_final_state_is_a_crash() -> None:
+    crash = conclude(RUNNING, "n")
+    assert isinstance(crash, Crash) and "ended before the task did" in crash.message
+
+
+def test_exit_of_a_wait_status() -> None:
+    pid = os.fork()
+    if pid == 0:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert str(Exit.of(os.waitpid(pid, 0)[1])) == "was killed by signal SIGTERM"
+    pid = os.fork()
+    if pid == 0:
+        os._exit(3)
+    end = Exit.of(os.waitpid(pid, 0)[1])
+    assert (end.code, end.clean, str(end)) == (3, False, "exited with code 3")

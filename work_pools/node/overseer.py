@@ -1,0 +1,106 @@
+"""Turns what Prefect says of the node's runs, by event or in a sweep, into commands to their supervisors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
+from prefect.events import Event
+
+from work_pools.node.supervisor import Supervisor
+from work_pools.node.workshop import Workshop
+
+RUN = "prefect.flow-run."
+CERTAIN_AFTER = 1.0
+"""Seconds after which a state nobody here set is looked at again: its child may not have told it yet."""
+_SET_ASIDE = {StateType.SCHEDULED, StateType.PENDING, *TERMINAL_STATES}
+
+
+class Overseer:
+    """``running`` is the node's supervisors by run id."""
+
+    def __init__(self, shop: Workshop, running: Mapping[str, Supervisor]) -> None:
+        self._shop = shop
+        self._running = running
+
+    def hear(self, event: Event) -> bool:
+        """A state event; returns whether it is about a run of this node."""
+        supervisor = self._running.get(event.resource.id.removeprefix(RUN))
+        if supervisor is None:
+            return False
+        kind = event.resource.get("prefect.state-type")
+        if kind is None or supervisor.mine(str(event.id)):
+            return True
+        state_type, name = StateType(kind), event.resource.get("prefect.state-name", "")
+        if state_type is StateType.CANCELLING:
+            supervisor.cancel()
+        elif state_type is StateType.PAUSED and name == "Suspended":
+            supervisor.suspend()
+        elif state_type is not StateType.RUNNING or supervisor.frozen:
+            at_once = state_type in (StateType.PAUSED, StateType.RUNNING)
+            self._look_again(supervisor, 0.0 if at_once else CERTAIN_AFTER)
+        return True
+
+    async def sweep(self) -> None:
+        """Ask Prefect about every run of this node.
+
+        Raises:
+            httpx.HTTPError: the server does not answer.
+        """
+        for run in await self._shop.api.read_many([UUID(run_id) for run_id in list(self._running)]):
+            if (supervisor := self._running.get(str(run.id))) is not None:
+                self._judge(supervisor, run)
+
+    def _look_again(self, supervisor: Supervisor, after: float) -> None:
+        async def look() -> None:
+            await asyncio.sleep(after)
+            if supervisor.id in self._running and (run := await self._shop.api.read(supervisor.run.id)):
+                self._judge(supervisor, run)
+
+        self._shop.aside(look())
+
+    def _judge(self, supervisor: Supervisor, run: FlowRun) -> None:
+        state = run.state
+        if state is None or supervisor.over:
+            return
+        if state.type is StateType.CANCELLING:
+            supervisor.cancel()
+        elif state.type is StateType.PAUSED:
+            _pause(supervisor, state.name or "", state.state_details.pause_key)
+        elif state.type is StateType.RUNNING and supervisor.frozen:
+            supervisor.thaw()
+        elif supervisor.mine(str(state.id)):
+            return
+        elif state.type in _SET_ASIDE:
+            self._confirm(supervisor, str(state.id), f"its state is {state.name}, set by somebody else")
+        elif (other := _node_of(run.labels)) not in (None, self._shop.name):
+            supervisor.fence(f"node {other} runs it now")
+
+    def _confirm(self, supervisor: Supervisor, state_id: str, reason: str) -> None:
+        """Fence it when the stranger's state still stands a moment later."""
+
+        async def confirm() -> None:
+            await asyncio.sleep(CERTAIN_AFTER)
+            run = await self._shop.api.read(supervisor.run.id)
+            if run is None or run.state is None:
+                supervisor.fence("it was deleted")
+            elif str(run.state.id) == state_id and not supervisor.mine(state_id):
+                supervisor.fence(reason)
+
+        self._shop.aside(confirm())
+
+
+def _pause(supervisor: Supervisor, name: str, pause_key: str | None) -> None:
+    if name == "Suspended":
+        supervisor.suspend()
+    elif pause_key is None:
+        # With a key it is the flow's own pause: its code waits for the answer and must go on running.
+        supervisor.freeze()
+
+
+def _node_of(labels: Mapping[str, Any]) -> str | None:
+    found = labels.get("skald.node")
+    return found if isinstance(found, str) else None

@@ -1,0 +1,70 @@
+"""What engines do for themselves elsewhere: heartbeats of runs, and concurrency leases of those that are frozen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+import httpx
+import prefect
+from prefect.client.orchestration import PrefectClient
+from prefect.events import Event, RelatedResource, Resource
+
+from work_pools.node.supervisor import Supervisor
+from work_pools.node.workshop import Workshop
+
+SHORTEST = 30
+RENEW_EVERY, RENEW_FOR = 60.0, 300.0
+_log = logging.getLogger("skald.node.pulses")
+
+
+class Pulses:
+    """``every`` is Prefect's setting, seconds between a run's heartbeats; ``None`` is off."""
+
+    def __init__(
+        self, client: PrefectClient, shop: Workshop, running: Mapping[str, Supervisor], every: int | None
+    ) -> None:
+        self._client = client
+        self._shop = shop
+        self._running = running
+        self._every = every
+
+    async def beat(self) -> None:
+        """Emit heartbeats for ever."""
+        if self._every is None:
+            return
+        while True:
+            await asyncio.sleep(max(self._every, SHORTEST))
+            for supervisor in list(self._running.values()):
+                if supervisor.running.is_set() and not supervisor.over:
+                    self._shop.emitter.emit(_heartbeat(supervisor))
+
+    async def renew(self) -> None:
+        """Keep the deployments' concurrency slots of frozen runs, for ever: their processes cannot."""
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            for supervisor in list(self._running.values()):
+                if supervisor.frozen and supervisor.concurrency_lease is not None:
+                    try:
+                        await self._client.renew_concurrency_lease(supervisor.concurrency_lease, RENEW_FOR)
+                    except httpx.HTTPError as error:
+                        _log.debug("lease of run %s: %s", supervisor.id, error)
+
+
+def _heartbeat(supervisor: Supervisor) -> Event:
+    run = supervisor.run
+    related = [_related("flow", f"prefect.flow.{run.flow_id}")]
+    if run.deployment_id is not None:
+        related.append(_related("deployment", f"prefect.deployment.{run.deployment_id}"))
+    related += [_related("tag", f"prefect.tag.{tag}") for tag in sorted(run.tags)]
+    resource = {
+        "prefect.resource.id": f"prefect.flow-run.{run.id}",
+        "prefect.resource.name": run.name,
+        "prefect.version": prefect.__version__,
+    }
+    return Event(event="prefect.flow-run.heartbeat", resource=Resource(resource), related=related)
+
+
+def _related(role: str, resource_id: str) -> RelatedResource:
+    return RelatedResource({"prefect.resource.id": resource_id, "prefect.resource.role": role})

@@ -1,0 +1,297 @@
+"""A node from start to stop: its parts, its loops, and the order in which they end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun, WorkPool
+from prefect.events import Event
+
+from work_pools import host
+from work_pools.devices import Capacity
+from work_pools.messages import UPDATE_REQUESTED
+from work_pools.node.announcements import Announcer, is_online
+from work_pools.node.api import RunApi
+from work_pools.node.books import Books
+from work_pools.node.codebases import Codebases
+from work_pools.node.deployments import Deployments
+from work_pools.node.emitter import Emitter
+from work_pools.node.intake import Intake
+from work_pools.node.listener import Listener
+from work_pools.node.orphans import Orphans
+from work_pools.node.overseer import RUN, Overseer
+from work_pools.node.patience import LOUD, insist, unanswered
+from work_pools.node.pulses import Pulses
+from work_pools.node.revisions import Revisions
+from work_pools.node.run_logs import RunLogs
+from work_pools.node.settings import NodeSettings
+from work_pools.node.supervisor import Supervisor
+from work_pools.node.workshop import Workshop
+from work_pools.node.zygote_client import ZygoteClient, environment
+from work_pools.nvml import Nvml
+
+IDLE_POLL = 20.0
+"""Seconds between polls while events arrive and nothing happens."""
+BUSY_POLL = 1.0
+"""Seconds for which a poll's answer is used while runs of it still wait to be started."""
+_log = logging.getLogger("skald.node")
+
+
+class NodeService:
+    """Runs on the loop and client of its worker; ``pool`` is asked for whenever the pool may have changed."""
+
+    def __init__(
+        self,
+        *,
+        client: PrefectClient,
+        name: str,
+        pool: Callable[[], WorkPool],
+        queues: tuple[str, ...],
+        limit: int | None,
+        settings: NodeSettings,
+        query_seconds: float,
+        heartbeat_seconds: int | None,
+        child_env: dict[str, str | None],
+        polled: Callable[[], None],
+    ) -> None:
+        self._client = client
+        self._name = name
+        self._pool = pool
+        self._queues = queues
+        self._settings = settings
+        self._query_seconds = query_seconds
+        self._nvml = Nvml.from_environment()
+        self.capacity = Capacity(host.cpus(), host.memory(), self._nvml.gpus, settings.tags, limit)
+        api = RunApi(client, name)
+        stem = ZygoteClient(environment({}))
+        self._shop = Workshop(
+            name=name,
+            api=api,
+            logs=RunLogs(self._post_logs),
+            emitter=Emitter(),
+            codebases=Codebases(settings.spares, stem),
+            stem=stem,
+            cancel_grace=settings.cancel_grace,
+            child_env=child_env,
+        )
+        self._books = Books(self.capacity, self._nvml, lambda: self.intake.released())
+        self._deployments = Deployments(client, str(Path.cwd()))
+        self.intake = Intake(self._shop, self._deployments, self._books, queues, self._answered)
+        self._overseer = Overseer(self._shop, self.intake.running)
+        self._orphans = Orphans(client, self._shop, self.intake.running)
+        self._pulses = Pulses(client, self._shop, self.intake.running, heartbeat_seconds)
+        self._revisions: Revisions | None = None
+        self._listener = Listener(self._hear, self._connected)
+        self._announcer = Announcer(client, name, pool().name, self.capacity)
+        self.loaded = asyncio.Event()
+        self._polled = -IDLE_POLL
+        self._told_polled = polled
+        self._loops: list[asyncio.Task[None]] = []
+
+    def wake(self) -> None:
+        """Look for work at once."""
+        self.intake.wake.set()
+
+    async def check_name(self) -> None:
+        """Raises ``NameTaken`` when a living node elsewhere has this name."""
+        pool = self._pool().name
+        online = await insist(lambda: is_online(self._client, pool, self._name), "workers")
+        await insist(lambda: self._announcer.check_name(online), "announcement")
+
+    async def start(self) -> None:
+        """Bring everything up; returns once the node can take runs."""
+        pool = self._pool()
+        self._revisions = Revisions(self._shop, self.intake.running, str(pool.id))
+        await self._shop.stem.start()
+        await self._shop.stem.import_prefect()
+        loops = (
+            self._shop.logs.run,
+            self._shop.emitter.run,
+            self._books.run,
+            self._pulses.beat,
+            self._pulses.renew,
+        )
+        for run in loops:
+            self._loop(run)
+        await insist(self._learn, "default result storage")
+        self._loop(lambda: self._listener.run(pool.id))
+        self._loop(self._preload)
+        self._loop(self._upkeep)
+
+    async def poll(self) -> list[FlowRun]:
+        """Look for work and at the node's own runs; raises ``httpx.HTTPError`` when the server is away."""
+        self._polled = time.monotonic()
+        self._told_polled()
+        return await self.intake.poll(self._pool())
+
+    async def serve(self) -> None:
+        """Poll when there is a reason to, until cancelled."""
+        failures = 0
+        while True:
+            await self._wait()
+            self.intake.wake.clear()
+            try:
+                if self.intake.backlog and time.monotonic() - self._polled < BUSY_POLL:
+                    await self.intake.take(self._pool())
+                    continue
+                await self.poll()
+                failures = 0
+            except httpx.HTTPError as error:
+                failures += 1
+                if failures == LOUD:
+                    _log.warning("the Prefect server does not answer: %s", error or type(error).__name__)
+                await asyncio.sleep(min(5.0, 0.1 * 2**failures))
+                self.wake()
+            except Exception:
+                _log.exception("a poll failed; it is made again")
+                await asyncio.sleep(1)
+                self.wake()
+
+    async def stop(self, grace: float, hurry: asyncio.Event) -> None:
+        """Take nothing new, give tasks ``grace`` seconds, hand the rest back, and end in order."""
+        self.intake.closed = True
+        running = list(self.intake.running.values())
+        if running:
+            _log.info("waiting up to %g s for %d tasks", grace, len(running))
+            await _first(self.intake.drained(grace), hurry.wait())
+        for supervisor in list(self.intake.running.values()):
+            supervisor.hand_back()
+        await self.intake.drained(self._settings.cancel_grace + 5)
+        async with AsyncExitStack() as stack:
+            stack.callback(self._nvml.close)
+            stack.push_async_callback(self._cancel_loops)
+            stack.push_async_callback(self._within(5, self._announcer.remove))
+            stack.push_async_callback(self._shop.stem.close)
+            stack.push_async_callback(self._shop.codebases.close)
+            stack.push_async_callback(self._shop.logs.flush)
+            stack.push_async_callback(self._shop.emitter.flush, 5.0)
+            await self.intake.cancel()
+            await self._shop.finish(10.0)
+
+    # -- loops ----------------------------------------------------------------------------------------------
+
+    def _loop(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        async def kept() -> None:
+            while True:
+                try:
+                    await run()
+                    return
+                except Exception:
+                    _log.exception("a part of the node failed; it is started again")
+                    await asyncio.sleep(1)
+
+        self._loops.append(asyncio.create_task(kept()))
+
+    async def _cancel_loops(self) -> None:
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+
+    def _within(self, seconds: float, do: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        async def bounded() -> None:
+            try:
+                await asyncio.wait_for(do(), seconds)
+            except (TimeoutError, httpx.HTTPError) as error:
+                _log.warning("not done before the end: %s", error or type(error).__name__)
+
+        return bounded
+
+    async def _wait(self) -> None:
+        seconds = IDLE_POLL if self._listener.connected else self._query_seconds
+        seconds -= time.monotonic() - self._polled
+        if (due := self.intake.next_due) is not None:
+            seconds = min(seconds, (due - datetime.now(UTC)).total_seconds())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.intake.wake.wait(), max(0.0, seconds))
+
+    async def _upkeep(self) -> None:
+        """The sweep: what events may have missed."""
+        while True:
+            await asyncio.sleep(IDLE_POLL if self._listener.connected else self._query_seconds)
+            try:
+                await self._overseer.sweep()
+                await self._orphans.sweep(self._pool())
+                await self._learn()
+                await self._shop.codebases.refresh()
+                await self._announce()
+            except httpx.HTTPError as error:
+                _log.debug("sweep: %s", error)
+
+    async def _preload(self) -> None:
+        """Load the pool's flows before their first run."""
+        await insist(self._announce, "announcement")
+        for job in await self._deployments.read_all(self._pool()):
+            if job.plan.codebase is not None:
+                self._shop.codebases.want(job.plan.codebase, [job.plan.entrypoint])
+        await self._shop.codebases.make_wanted()
+        await insist(self._announce, "announcement")
+        self.loaded.set()
+        self.wake()
+
+    async def _announce(self) -> None:
+        names = {each.task_type.name if each.task_type else each.name for each in self._shop.codebases.known}
+        await self._announcer.write(frozenset(filter(None, names)))
+
+    async def _learn(self) -> None:
+        """Server settings that children need and would each ask for."""
+        try:
+            found = await self._client.read_server_default_result_storage()
+        except httpx.HTTPStatusError as error:
+            if unanswered(error):
+                raise
+            return
+        block = found.default_result_storage_block_id
+        self._shop.result_storage = str(block) if block else None
+
+    async def _post_logs(self, records: list[dict[str, Any]]) -> None:
+        await self._client.create_logs(records)
+
+    # -- events ---------------------------------------------------------------------------------------------
+
+    def _connected(self) -> None:
+        """There was a gap: what happened in it is asked for."""
+        self._deployments.forget()
+        self.wake()
+        self._shop.aside(self._overseer.sweep())
+
+    def _hear(self, event: Event) -> None:
+        _log.debug("event %s %s", event.event, event.resource.id)
+        if event.event == UPDATE_REQUESTED:
+            assert self._revisions is not None
+            self._revisions.hear(event)
+        elif event.event.startswith("prefect.flow-run."):
+            if event.resource.get("prefect.state-type") == "SCHEDULED":
+                self.wake()
+            elif not self._overseer.hear(event) and event.resource.get("prefect.state-type") == "CANCELLING":
+                self._shop.aside(self._orphans.look(event.resource.id.removeprefix(RUN)))
+        elif event.event.startswith("prefect.deployment."):
+            self._changed_deployment(event)
+        else:
+            self.wake()
+
+    def _changed_deployment(self, event: Event) -> None:
+        self._deployments.forget()
+        if event.event in ("prefect.deployment.created", "prefect.deployment.updated"):
+            self._shop.aside(self._preload())
+
+    def _answered(self, supervisor: Supervisor, answer: Any) -> None:
+        assert self._revisions is not None
+        self._revisions.answered(supervisor, answer)
+
+
+async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Until one of them is done; the others are cancelled."""
+    tasks = [asyncio.create_task(each) for each in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
