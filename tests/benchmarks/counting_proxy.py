@@ -16,7 +16,7 @@ _SOCKET = "websocket"
 
 
 class CountingProxy:
-    """``url`` stands in for the server's. ``counts``: by method and path, with ``ID`` and ``NAME`` for ids and pools."""
+    """``url`` stands in for the server's. ``counts``: by method and path, ids as ``ID``, pools as ``NAME``."""
 
     def __init__(self, upstream: str) -> None:
         self._upstream = urlsplit(upstream)

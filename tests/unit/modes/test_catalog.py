@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -111,8 +113,26 @@ def test_a_type_that_is_gone_is_said_to_be_gone() -> None:
         task_type_of("Gone", str(FILE), [], None)
 
 
-def test_the_running_script_is_where_registered_classes_are_found() -> None:
-    assert Path(main_source("X")).name or "pytest" in main_source("X")
+def running(monkeypatch: pytest.MonkeyPatch, **marks: object) -> None:
+    script = ModuleType("__main__")
+    vars(script).update(marks)
+    monkeypatch.setitem(sys.modules, "__main__", script)
+
+
+def test_registered_classes_are_found_in_the_running_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    running(monkeypatch, __file__=str(FILE), __spec__=None)
+    assert main_source("X") == str(FILE)
+
+
+def test_registered_classes_are_found_in_the_module_run_with_m(monkeypatch: pytest.MonkeyPatch) -> None:
+    running(monkeypatch, __spec__=ModuleSpec("cameras.main", None))
+    assert main_source("X") == "cameras.main"
+
+
+def test_what_an_interactive_session_registers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    running(monkeypatch, __spec__=None)
+    with pytest.raises(InvalidInput, match="X is defined where no other process can find it"):
+        main_source("X")
 
 
 ENTRIES = [
