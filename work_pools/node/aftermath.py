@@ -48,6 +48,7 @@ class Aftermath:
         run = await self._api.read(life.run.id)
         if run is None or run.state is None:
             return Ended(end, "it was deleted")
+        retries = run.empirical_policy.retries or 0
         facts = ending.Facts(
             end=end,
             state=run.state.type,
@@ -57,8 +58,8 @@ class Aftermath:
             forced=life.forced,
             fenced=bool(life.fenced),
             out_of_memory=out_of_memory,
-            run_count=run.run_count,
-            retries=run.empirical_policy.retries or 0,
+            retried=await self._api.retried(run.id) if retries else 0,
+            retries=retries,
         )
         reached = await self._perform(ending.conclude(facts, life.shop.name), run)
         return Ended(end, state=reached or run.state.name or "")

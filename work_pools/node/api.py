@@ -18,6 +18,7 @@ from prefect.utilities.engine import propose_state
 from work_pools.messages import TAKEN_BY
 from work_pools.node.patience import insist
 
+AWAITING_RETRY = "AwaitingRetry"
 SUSPENDED_SECONDS = 10 * 365 * 86400
 """How long a suspended run may wait for its resume."""
 
@@ -85,6 +86,11 @@ class RunApi:
         return await self._client.read_flow_runs(
             flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=wanted)), limit=200
         )
+
+    async def retried(self, run_id: UUID) -> int:
+        """How many attempts were followed by another; those that ended before Running are among them."""
+        states = await insist(lambda: self._client.read_flow_run_states(run_id), "states")
+        return sum(state.name == AWAITING_RETRY for state in states)
 
     async def crash(self, run_id: UUID, message: str) -> State[Any] | None:
         return await self._propose(run_id, Crashed(message=message))

@@ -12,7 +12,7 @@ from work_pools.node.processes import Exit
 
 @dataclass(frozen=True)
 class Facts:
-    """``ours``: the state in Prefect was set by this attempt or its node; ``run_count`` starts at 1."""
+    """``ours``: the state in Prefect was set by this attempt or its node; ``retried``: how often the run was."""
 
     end: Exit
     state: StateType
@@ -22,7 +22,7 @@ class Facts:
     forced: bool = False
     fenced: bool = False
     out_of_memory: bool = False
-    run_count: int = 1
+    retried: int = 0
     retries: int = 0
 
 
@@ -74,7 +74,7 @@ def conclude(facts: Facts, node: str) -> Outcome:
         return Suspend(f"Node {node} was stopped while the task was paused.")
     if facts.intent == "reschedule":
         return Reschedule(f"Node {node} was stopped.")
-    return Crash(_cause(facts, node), facts.run_count <= facts.retries)
+    return Crash(_cause(facts, node), facts.retried < facts.retries)
 
 
 def _cause(facts: Facts, node: str) -> str:

@@ -51,12 +51,12 @@ def test_a_stopped_node_reschedules() -> None:
 
 
 def test_a_crash_names_signal_and_memory_and_is_retried_while_retries_last() -> None:
-    crash = conclude(replace(KILLED, out_of_memory=True, run_count=1, retries=1), "n")
+    crash = conclude(replace(KILLED, out_of_memory=True, retried=0, retries=1), "n")
     assert crash == Crash(
         "The task's process on node n was killed by signal SIGKILL: the machine or its cgroup ran out of memory (OOM).",
         retry=True,
     )
-    assert conclude(replace(KILLED, run_count=2, retries=1), "n") == Crash(
+    assert conclude(replace(KILLED, retried=1, retries=1), "n") == Crash(
         "The task's process on node n was killed by signal SIGKILL.", retry=False
     )
 
