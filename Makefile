@@ -3,7 +3,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 NAME ?= start
 
-.PHONY: demo test test-all check unit bench clean
+.PHONY: demo test check unit bench clean
 
 # The environment, made once and again whenever what it is made of changes.
 $(VENV)/run.stamp: pyproject.toml constraints.txt
@@ -28,16 +28,8 @@ check: $(VENV)/test.stamp
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --cache-dir .cache/import-linter
 
-# What every change must pass, in under half an hour on two cores.
-CORE = tests/unit tests/contract tests/integration/node/test_runs.py tests/integration/bridge/test_engine.py \
-  tests/integration/media/test_ffmpeg_runs.py tests/integration/media/test_recording.py \
-  tests/integration/test_nvml.py tests/integration/test_supervisor.py
-
+# Everything: a quarter of an hour on two cores.
 test: check
-	$(VENV)/bin/pytest -n 2 --dist loadscope $(CORE) $(ARGS)
-
-# And everything else: browser, faults, modes, wheels, Prefect's own ways.
-test-all: check
 	$(VENV)/bin/pytest -n 2 --dist loadscope $(ARGS)
 
 unit: $(VENV)/test.stamp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -31,6 +32,7 @@ class Announcer:
         self._started = datetime.now(UTC)
         self._variable = variable_name(pool, name)
         self._written: dict[str, Any] | None = None
+        self._writing = asyncio.Lock()
 
     async def check_name(self, online: bool) -> None:
         """Refuse a name that a living node elsewhere announces; ``online`` is what Prefect says of it.
@@ -69,13 +71,18 @@ class Announcer:
             limit=self._capacity.limit,
             task_types=task_types,
         ).to_dict()
-        if told == self._written:
-            return
-        if await self._client.read_variable_by_name(self._variable) is None:
-            await self._client.create_variable(VariableCreate(name=self._variable, value=told, tags=[TAG]))
-        else:
-            await self._client.update_variable(VariableUpdate(name=self._variable, value=told, tags=[TAG]))
-        self._written = told
+        async with self._writing:
+            if told == self._written:
+                return
+            if await self._client.read_variable_by_name(self._variable) is None:
+                await self._client.create_variable(
+                    VariableCreate(name=self._variable, value=told, tags=[TAG])
+                )
+            else:
+                await self._client.update_variable(
+                    VariableUpdate(name=self._variable, value=told, tags=[TAG])
+                )
+            self._written = told
 
     async def remove(self) -> None:
         with suppress(ObjectNotFound):

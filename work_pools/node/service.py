@@ -94,6 +94,7 @@ class NodeService:
         self._announcer = Announcer(client, name, pool().name, self.capacity)
         self.loaded = asyncio.Event()
         self._polled = -IDLE_POLL
+        self._looked = asyncio.Event()
         self._told_polled = polled
         self._loops: list[asyncio.Task[None]] = []
 
@@ -131,6 +132,7 @@ class NodeService:
         """Look for work and at the node's own runs; raises ``httpx.HTTPError`` when the server is away."""
         self._polled = time.monotonic()
         self._told_polled()
+        self._looked.set()
         return await self.intake.poll(self._pool())
 
     async def serve(self) -> None:
@@ -205,18 +207,24 @@ class NodeService:
 
         return bounded
 
+    def _interval(self) -> float:
+        """Seconds between looks that nothing gave reason for."""
+        return IDLE_POLL if self._listener.connected else self._query_seconds
+
     async def _wait(self) -> None:
-        seconds = IDLE_POLL if self._listener.connected else self._query_seconds
-        seconds -= time.monotonic() - self._polled
+        seconds = self._interval() - (time.monotonic() - self._polled)
         if (due := self.intake.next_due) is not None:
             seconds = min(seconds, (due - datetime.now(UTC)).total_seconds())
         with suppress(TimeoutError):
             await asyncio.wait_for(self.intake.wake.wait(), max(0.0, seconds))
 
     async def _upkeep(self) -> None:
-        """The sweep: what events may have missed."""
+        """The sweep: what events may have missed. It goes with a poll: an idle node looks once, not twice."""
         while True:
-            await asyncio.sleep(IDLE_POLL if self._listener.connected else self._query_seconds)
+            await asyncio.sleep(0.75 * self._interval())
+            self._looked.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._looked.wait(), self._interval())
             try:
                 await self._overseer.sweep()
                 await self._orphans.sweep(self._pool())

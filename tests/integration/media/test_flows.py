@@ -158,8 +158,10 @@ def test_a_secret_block_keeps_the_camera_s_address(camera_server, home):
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(run_of(state))
         of_run = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
-        logs = until(lambda: client.read_logs(of_run), 20, "its log")
-    assert any("***@127.0.0.1" in each.message for each in logs)
+        until(
+            lambda: any("***@127.0.0.1" in each.message for each in client.read_logs(of_run)), 20, "its log"
+        )
+        logs = client.read_logs(of_run)
     assert run.parameters["attachments"]["input"] == f"secret:{block}"
     assert not any("hunter2" in each.message for each in logs)
     missing = product("transcode")({"input": "secret:nothing-here"}, return_state=True)

@@ -38,7 +38,7 @@ def test_an_idle_node_and_bridge_take_little_and_ask_seldom(
             running(own_server, bridge, tmp_path / "bridge.log", env=env) as process,
         ):
             made.reaches(made.run("wait/job"), "Completed")
-            until(lambda: len(moments(counts, time.monotonic() - 10)) <= 1, 90, "quiet after the first run")
+            until(lambda: not counts.since(time.monotonic() - 4), 90, "quiet after the first run")
 
             began, before = time.monotonic(), seconds_used(node.pid) + seconds_used(process.pid)
             until(lambda: time.monotonic() - began > WINDOW, 2 * WINDOW, "the end of the window")
