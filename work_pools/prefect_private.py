@@ -31,7 +31,7 @@ from prefect._flow_run_suspension import (
 )
 from prefect._internal.engine import get_hook_name
 from prefect._internal.metrics import RunMetrics
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import OrchestrationResult
 from prefect.context import (
@@ -47,7 +47,7 @@ from prefect.flow_engine import AsyncFlowRunEngine, FlowRunEngine
 from prefect.flows import Flow
 from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler, set_api_log_sink
 from prefect.logging.loggers import flow_run_logger
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings
+from prefect.settings import get_current_settings
 from prefect.states import Completed, Running, to_state_create
 from prefect.types._datetime import now
 from prefect.utilities.asyncutils import run_coro_as_sync
@@ -143,7 +143,9 @@ _POLICY_WAIT = 5.0
 
 
 def share_ssl_contexts() -> None:
-    """Make one TLS context per certificate file, not one per client (70 ms each)."""
+    """Make one TLS context per certificate file, not one per client (70 ms each); forks share what was made."""
+    if isinstance(orchestration.ssl, SimpleNamespace):  # type: ignore[attr-defined]
+        return
     made = functools.cache(ssl.create_default_context)
     orchestration.ssl = SimpleNamespace(  # type: ignore[assignment,attr-defined]
         SSLContext=ssl.SSLContext, CERT_NONE=ssl.CERT_NONE, create_default_context=made
@@ -165,7 +167,9 @@ def _insist_on_states() -> None:
     """Propose the run's states until the server answers, with short pauses."""
     propose, propose_async = propose_state_sync, propose_state
     context = get_settings_context()
-    settings = context.settings.copy_with_update(updates={PREFECT_CLIENT_MAX_RETRIES: 0})
+    # Not copy_with_update: it reads all of Prefect's settings anew, 60 ms of work in every child.
+    client = context.settings.client.model_copy(update={"max_retries": 0})
+    settings = context.settings.model_copy(update={"client": client})
     once = SettingsContext(profile=context.profile, settings=settings)
 
     def insisting(client: Any, state: Any, flow_run_id: UUID, force: bool = False) -> Any:
@@ -251,6 +255,8 @@ def rehearse() -> None:
         OrchestrationResult.model_validate(answer)
     FlowRun.model_validate({"name": "rehearsal", "flow_id": str(UUID(int=0)), "state": told})
 
+    SyncPrefectClient("http://127.0.0.1/api")
+
     def rehearsal(folder: str = "") -> None: ...
 
     flow = Flow(rehearsal)
@@ -261,10 +267,8 @@ def rehearse() -> None:
 
 
 def warm() -> None:
-    """Open this process's sync client and make one call with it; stays open until the process ends."""
-    context = SyncClientContext()
-    context.__enter__()
-    context.client.hello()
+    """Open this process's sync client, which asks for the server's version; stays open until the process ends."""
+    SyncClientContext().__enter__()
     run_coro_as_sync(_nothing())
 
 

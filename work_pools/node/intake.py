@@ -214,6 +214,7 @@ class Intake:
         )
         self.running[supervisor.id] = supervisor
         self._starting += 1
+        self._shop.calm.clear()
         life = asyncio.create_task(self._live(supervisor, pool.name))
         self._lives.add(life)
         life.add_done_callback(self._lives.discard)
@@ -247,6 +248,8 @@ class Intake:
         self._starting -= 1
         if self._backlog:
             self.wake.set()
+        elif self._starting == 0:
+            self._shop.calm.set()
 
 
 def _start_time(run: FlowRun) -> datetime:

@@ -28,6 +28,9 @@ from work_pools.node.processes import RUN_ID_ENV, Exit
 from work_pools.node.workshop import Workshop
 from work_pools.node.zygote_client import ZygoteGone, environment
 
+CALM_AFTER = 5.0
+"""Seconds after which a run's labels are written although others are still being started."""
+
 
 class Supervisor:
     """``told`` is the run as the API told it; ``answered`` hears the child's answers to updates.
@@ -248,15 +251,12 @@ class Supervisor:
             fields["empirical_policy"] = policy
             await self.shop.api.patch(self.run.id, fields)
             child.page.policy_stored = True
-        await self._until_running()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.shop.calm.wait(), CALM_AFTER)
         async with self.shop.lane:
             await self.shop.api.label(self.run.id, self.shop.labels(pool))
             if policy is None and not self.over:
                 await self.shop.api.patch(self.run.id, fields)
-
-    async def _until_running(self) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.running.wait(), 5)
 
     def _policy(self) -> dict[str, Any] | None:
         """The run's policy with the flow's retries in it; ``None`` when it has no effect."""

@@ -21,7 +21,8 @@ _log = logging.getLogger("skald.node")
 class Workshop:
     """What every supervisor on the node works with; ``stem`` starts ordinary processes, and zygotes.
 
-    ``lane`` is for writes that nobody waits for: one at a time, or they hold up those that matter.
+    ``lane`` is for writes that nobody waits for: one at a time, and at first only while the node is ``calm``,
+    with no run on its way to user code; else they hold up those that matter.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Workshop:
     result_storage: str | None = None
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     lane: asyncio.Lock = field(default_factory=asyncio.Lock)
+    calm: asyncio.Event = field(default_factory=asyncio.Event)
 
     def labels(self, pool: str) -> dict[str, Any]:
         return {"prefect.worker.name": self.name, "skald.node": self.name, "skald.pool": pool}
