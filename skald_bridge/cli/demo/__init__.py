@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +21,6 @@ from skald_bridge.domain.errors import InvalidInput, SkaldError
 if TYPE_CHECKING:
     from skald_bridge.cli.demo.stage import Stage
     from skald_bridge.cli.demo.story import View
-    from skald_bridge.domain.ids import TaskId
 
 LIVE_SECONDS = 20.0
 _PART_SECONDS = 4.0
@@ -85,12 +85,12 @@ def _perform(
     )
     with stage(home, chosen, screen.tell) as running:
         screen.tell(f"Prefect UI: {running.ui}")
-        view, attempts, journal = asyncio.run(_play(screen, attachments, home))
+        view, journal = asyncio.run(_play(screen, attachments, home))
         made = sorted(path for path in (home / "media" / "demo").rglob("*") if path.is_file())
         if as_json:
-            print_json(_outcome(running, view, attempts, made))
+            print_json(_outcome(running, view, made))
         else:
-            _show(shown, running, view, attempts, made, journal)
+            _show(shown, running, view, made, journal)
         if keep:
             shown.print(f"\nStill running: {running.ui}   Ctrl-C ends it.")
             threading.Event().wait()
@@ -122,9 +122,7 @@ def _attachments(given: str | None) -> tuple[dict[str, Any], list[str]]:
     ]
 
 
-async def _play(
-    screen: Any, attachments: dict[str, Any], home: Path
-) -> tuple[View, dict[TaskId, int], list[Any]]:
+async def _play(screen: Any, attachments: dict[str, Any], home: Path) -> tuple[View, list[Any]]:
     from skald_bridge.cli.demo.story import Story
     from skald_bridge.main import engine as prefect_engine
     from skald_bridge.main import journal as open_journal
@@ -132,26 +130,15 @@ async def _play(
     async with prefect_engine() as engine:
         with screen:
             view = await Story(engine, screen, attachments).play()
-        attempts = {}
-        for task in view.tasks:
-            subtasks = await engine.subtasks(task.id)
-            attempts[task.id] = max([task.attempt, *(subtask.attempt for subtask in subtasks)])
     async with open_journal(home / "journal.db") as journal:
-        return view, attempts, await journal.tail(_TAIL)
+        return view, await journal.tail(_TAIL)
 
 
-def _show(
-    shown: Console,
-    running: Stage,
-    view: View,
-    attempts: dict[TaskId, int],
-    made: list[Path],
-    journal: list[Any],
-) -> None:
+def _show(shown: Console, running: Stage, view: View, made: list[Path], journal: list[Any]) -> None:
     from skald_bridge.cli.demo.screen import journal_tail, places, result_table, subtask_table
 
     shown.print()
-    shown.print(result_table(view, attempts))
+    shown.print(result_table(view))
     shown.print()
     shown.print(subtask_table(view.subtasks))
     shown.print("\n[bold]The journal's tail[/] (all of it: skald events)")
@@ -165,10 +152,11 @@ def _show(
         )
 
 
-def _outcome(running: Stage, view: View, attempts: dict[TaskId, int], made: list[Path]) -> dict[str, Any]:
+def _outcome(running: Stage, view: View, made: list[Path]) -> dict[str, Any]:
     return {
         "ui": running.ui,
         "home": str(running.home),
-        "tasks": [{**task_json(task), "attempts": attempts[task.id]} for task in view.tasks],
+        "tasks": [task_json(task) for task in view.tasks],
+        "subtasks": [asdict(subtask) for subtask in view.subtasks],
         "files": [str(path) for path in made],
     }

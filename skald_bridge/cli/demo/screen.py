@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,6 @@ from skald_bridge.cli.demo.story import View
 from skald_bridge.cli.output import plain, size, table
 from skald_bridge.cli.tasks import shown_state, took
 from skald_bridge.domain.facts import Subtask, Task
-from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.records import JournalRecord
 
 _BAR = 24
@@ -100,15 +99,15 @@ def _subtask_row(subtask: Subtask) -> list[RenderableType]:
     ]
 
 
-def result_table(view: View, attempts: Mapping[TaskId, int]) -> Table:
-    """One row a task, oldest first; ``attempts`` of a task count its failed subtasks too."""
+def result_table(view: View) -> Table:
+    """One row a task, oldest first."""
     now = datetime.now(UTC)
     rows = [
         [
             plain(task.name),
             plain(task.class_name),
             plain(task.node),
-            str(attempts.get(task.id, task.attempt) or ""),
+            str(task.attempt or ""),
             took(task, now),
             f"{shown_state(task.state)} {plain(_short(task))}".rstrip(),
         ]
