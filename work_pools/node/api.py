@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,6 +30,7 @@ class RunApi:
     def __init__(self, client: PrefectClient, name: str) -> None:
         self._client = client
         self._name = name
+        self._labelling = asyncio.Lock()
 
     async def scheduled(
         self, pool: str, queues: Iterable[str], before: datetime, limit: int
@@ -123,7 +125,9 @@ class RunApi:
         )
 
     async def label(self, run_id: UUID, labels: dict[str, Any]) -> None:
-        await insist(lambda: self._client.update_flow_run_labels(run_id, labels), "labels")
+        # The server reads, merges and writes them: of two at once it would lose one.
+        async with self._labelling:
+            await insist(lambda: self._client.update_flow_run_labels(run_id, labels), "labels")
 
     async def _hand_back(self, run: FlowRun) -> None:
         """Without a process id Prefect can cancel it alone; while retried in-process no node may poll it."""

@@ -34,7 +34,6 @@ class Revisions:
         self._running = running
         self._pool_id = pool_id
         self._answers: OrderedDict[str, Applied | Rejected | None] = OrderedDict()
-        self._newest: dict[str, tuple[int, dict[str, Any]]] = {}
         self._storing = asyncio.Lock()
 
     def hear(self, event: Event) -> None:
@@ -53,12 +52,9 @@ class Revisions:
             if (known := self._answers[update_id]) is not None:
                 self._emit(supervisor, known)
             return
-        revision, attachments = self._newest.get(run_id) or (
-            supervisor.revision,
-            self._attachments(supervisor),
-        )
+        revision, attachments = supervisor.proposed or (supervisor.revision, _attachments(supervisor))
         candidate = dict(whole) if isinstance(whole, dict) else merge(attachments, changes or {})
-        self._newest[run_id] = (revision + 1, candidate)
+        supervisor.proposed = (revision + 1, candidate)
         self._answers[update_id] = None
         while len(self._answers) > REMEMBERED:
             self._answers.popitem(last=False)
@@ -72,17 +68,10 @@ class Revisions:
                 supervisor.revision = answer.revision
                 supervisor.parameters = {**supervisor.parameters, supervisor.parameter: answer.attachments}
                 self._shop.aside(self._store(supervisor, answer.revision, supervisor.parameters))
-        elif (newest := self._newest.get(supervisor.id)) and newest[0] == answer.revision:
+        elif supervisor.proposed is not None and supervisor.proposed[0] == answer.revision:
             # The next changes are merged into what the task has, not into what it refused.
-            self._newest[supervisor.id] = (answer.revision, self._attachments(supervisor))
+            supervisor.proposed = (answer.revision, _attachments(supervisor))
         self._emit(supervisor, answer)
-
-    def forget(self, run_id: str) -> None:
-        self._newest.pop(run_id, None)
-
-    def _attachments(self, supervisor: Supervisor) -> dict[str, Any]:
-        found = supervisor.parameters.get(supervisor.parameter)
-        return dict(found) if isinstance(found, dict) else {}
 
     async def _send(self, supervisor: Supervisor, update: Update) -> None:
         if not await supervisor.send(update):
@@ -120,3 +109,8 @@ class Revisions:
                 payload=told,
             )
         )
+
+
+def _attachments(supervisor: Supervisor) -> dict[str, Any]:
+    found = supervisor.parameters.get(supervisor.parameter)
+    return dict(found) if isinstance(found, dict) else {}

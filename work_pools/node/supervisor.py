@@ -60,6 +60,8 @@ class Supervisor:
         self.child: Child | None = None
         self.revision = int(told.get("labels", {}).get(REVISION_LABEL, 1))
         self.parameters: dict[str, Any] = dict(told.get("parameters") or {})
+        self.proposed: tuple[int, dict[str, Any]] | None = None
+        """The newest revision that the child was asked to judge, and its attachments."""
         self._told = told
         self.loaded = loaded
         self._gpu_node = gpu_node
