@@ -12,7 +12,7 @@ from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.states import Paused, Scheduled
 
 from skald_bridge.adapters.prefect_api import translated
-from skald_bridge.adapters.prefect_deployments import COMPARE, chosen, parameters_of
+from skald_bridge.adapters.prefect_deployments import COMPARE, check_names, chosen, parameters_of
 from skald_bridge.adapters.prefect_reading import POOL_TYPE, Reading
 from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected
 from skald_bridge.domain.facts import Task
@@ -39,6 +39,7 @@ class Commands(Reading):
         deployment = await self.deployment_for(class_name)
         _, parameters = parameters_of(deployment, attachments)
         try:
+            check_names(parameters, deployment.get("parameter_openapi_schema"))
             run = await self.client.create_flow_run_from_deployment(
                 UUID(deployment["id"]),
                 parameters=parameters,
@@ -124,5 +125,5 @@ def _is_cancelled(result: OrchestrationResult[Any]) -> bool:
 def _named(class_name: str, error: Exception) -> Exception:
     if isinstance(error, InvalidInput):
         detail = error.message.removeprefix("Error creating flow run: ")
-        return InvalidInput(f"{class_name}: {detail}", remedy=COMPARE)
+        return InvalidInput(f"{class_name}: {detail}", remedy=error.remedy or COMPARE)
     return error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 
 from skald_bridge.domain.errors import InvalidInput
+from skald_bridge.domain.hints import unknown_field
 
 COMPARE = "Compare with the deployment's parameters in the Prefect UI."
 
@@ -47,10 +49,36 @@ def parameters_of(
     return name, {name: {**(own if isinstance(own, dict) else {}), **attachments}}
 
 
+def check_names(parameters: Mapping[str, Any], schema: Mapping[str, Any] | None) -> None:
+    """Raise ``InvalidInput`` naming a parameter, or a field of the attachments, that the flow does not have.
+
+    Prefect's own message about such a field names other fields.
+    """
+    taken = schema or {}
+    _known_only(parameters, taken)
+    name = attachments_parameter(schema)
+    if name is not None and isinstance(given := parameters.get(name), Mapping):
+        kind = taken["properties"][name]
+        reference = kind.get("$ref") or next((part.get("$ref", "") for part in kind.get("allOf", ())), "")
+        _known_only(given, taken.get("definitions", {}).get(reference.rpartition("/")[2], kind))
+
+
+def _known_only(given: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    if schema.get("additionalProperties") is not False:
+        return
+    known = list(schema.get("properties") or ())
+    for key in given:
+        if key not in known and not any(
+            re.search(each, key) for each in schema.get("patternProperties") or ()
+        ):
+            raise InvalidInput(unknown_field(key, known), remedy="Write one of the fields of this task type.")
+
+
 def check(parameters: Mapping[str, Any], schema: Mapping[str, Any] | None) -> None:
     """Raise ``InvalidInput`` naming the field when the deployment's schema does not take the parameters."""
     if not schema:
         return
+    check_names(parameters, schema)
     try:
         validate(dict(parameters), dict(schema), raise_on_error=True)
     except ValidationError as error:

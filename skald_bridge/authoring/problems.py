@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+
+from skald_bridge.domain.hints import unknown_field
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
@@ -23,9 +24,7 @@ def _line(found: Any, model: type[BaseModel]) -> str:
     if found["type"] == "extra_forbidden":
         if len(found["loc"]) > 1:
             return f"unknown field {where!r}"
-        near = get_close_matches(where, spellings(model), 1)
-        hint = f"did you mean {near[0]!r}?" if near else "known are: " + ", ".join(spellings(model))
-        return f"unknown field {where!r}, {hint}"
+        return unknown_field(where, spellings(model))
     if found["type"] == "missing":
         return f"{where}: required, but not given"
     got = "" if found["type"] == "value_error" else f" (got {found['input']!r:.80})"

@@ -12,6 +12,7 @@ import typer
 from skald_bridge.cli.connect import connect
 from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.log_setup import start_logging
+from skald_bridge.cli.media import Media, with_media
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.settings_file import as_environment
 
@@ -35,6 +36,7 @@ def node(
     queue: Annotated[
         list[str] | None, typer.Option("--queue", "-q", help="Only this work queue; may be repeated.")
     ] = None,
+    media: Media = None,
 ) -> None:
     """Run a node on this machine.
 
@@ -44,6 +46,7 @@ def node(
     settings = invocation(context).settings(
         pool=pool, skald_id=name, tags=tags, limit=limit, grace=grace, queues=tuple(queue) if queue else None
     )
+    settings = with_media(settings, media)
     called = settings.skald_id or socket.gethostname()
     connect(settings)
     start_logging(settings, called)

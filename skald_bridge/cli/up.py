@@ -18,8 +18,10 @@ import typer
 from skald_bridge.cli.connect import check_server, configured_url, running_up, up_file
 from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.log_setup import rotation
+from skald_bridge.cli.media import Media, with_media
 from skald_bridge.domain.errors import InvalidInput, Unavailable
 from skald_bridge.embedded import HOST, api_url
+from skald_bridge.media.inputs import ROOTS_ENV
 from skald_bridge.services.parts import SKALD, bridge_part, node_part, our_environment, server_part
 from skald_bridge.services.ports_in_use import check_free
 from skald_bridge.services.supervisor import Change, Part, Supervisor
@@ -43,6 +45,7 @@ def up(
     grace: Annotated[
         float, typer.Option("--grace", min=0, help="Seconds that running tasks get at the end.")
     ] = GRACE,
+    media: Media = None,
     no_node: Annotated[bool, typer.Option("--no-node", help="Server and bridge only.")] = False,
 ) -> None:
     """Run it all on this machine: Prefect's server, bridge, a node.
@@ -51,7 +54,7 @@ def up(
     bridge and server, in this order; a second Ctrl-C does not wait for running tasks.
     """
     call = invocation(context)
-    settings = call.settings(pool=pool, server_port=port, skald_id=name)
+    settings = with_media(call.settings(pool=pool, server_port=port, skald_id=name), media)
     if call.config is not None:
         os.environ[CONFIG_ENV] = str(call.config.absolute())
     run_up(settings, grace=grace, with_node=not no_node)
@@ -92,6 +95,7 @@ def _parts(
 ) -> list[Part]:
     base = {name: value for name, value in os.environ.items() if not name.startswith("SKALD_CHANNEL")}
     base["LOG_LEVEL"] = settings.log_level
+    base[ROOTS_ENV] = os.pathsep.join(settings.media_roots)
     if not embedded:
         base.setdefault("PREFECT_HOME", str(Path("~/.prefect").expanduser()))
     parts = [server_part(base, home, settings.server_port)] if embedded else []

@@ -206,7 +206,7 @@ def _under_root(text: str, policy: Policy, name: str) -> Path:
     if not inside:
         raise InvalidInput(
             f"{name} {text!r} lies outside the media roots ({shown})",
-            remedy=f"Move it there, or add its folder to {ROOTS_ENV} of the node.",
+            remedy=f"Move it there, or start the node with --media FOLDER ({ROOTS_ENV}).",
         )
     path = inside[0]
     if not path.exists():

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import required
+from tests.services.footage import bikes
 from tests.services.leashed import leashed
 from tests.services.poll import until
 from tests.services.prefect_server import free_port
@@ -51,11 +52,12 @@ class Installation:
 
     @contextlib.contextmanager
     def up(self) -> Iterator[None]:
-        """``skald up`` on a free port; ends in order on one SIGINT."""
+        """``skald up --media FOLDER`` on a free port; ends in order on one SIGINT."""
         log = self.folder / "up.log"
+        command = [str(self.program), "up", "--port", str(free_port())]
         with log.open("wb") as output:
             process = subprocess.Popen(
-                leashed([str(self.program), "up", "--port", str(free_port()), "--name", "smoke"]),
+                leashed([*command, "--name", "smoke", "--media", str(self.folder)]),
                 env=self.env,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -96,12 +98,15 @@ def test_the_wheel_in_an_empty_environment_runs_a_task(python: str, wheel: Path,
     told = json.loads(made.skald("doctor", "--json"))
     assert [check for check in told["checks"] if check["status"] == "failed"] == []
     with made.up():
-        made.skald("deploy", "--name", "complex_job")
+        made.skald("deploy", "--name", "complex_job", "--name", "analyze")
         job = '[{"name": "Only", "duration": 0.1}]'
         task = json.loads(made.skald("submit", "complex_job", f"subTasks={job}", "--wait", "--json"))
         assert task["state"]["type"] == "COMPLETED", task
         # The node signs the task soon after its start, not before it.
         until(lambda: _node(made, task["id"]) == "smoke", 30, "the node's name on the task")
+        shutil.copy(bikes(), tmp_path / "holiday.mp4")
+        task = json.loads(made.skald("submit", "analyze", "input=holiday.mp4", "--wait", "--json"))
+        assert task["state"]["type"] == "COMPLETED", task
     if python == PYTHONS[0]:
         assert "contact" in made.skald("demo", seconds=300).lower()
 
