@@ -44,7 +44,7 @@ class Aftermath:
         if life.last is not None and StateType(life.last.type) in TERMINAL_STATES:
             return Ended(end, state=life.last.name)
         if life.booked is not None:
-            await asyncio.wait([life.booked])
+            await life.policy_stored.wait()
         run = await self._api.read(life.run.id)
         if run is None or run.state is None:
             return Ended(end, "it was deleted")
@@ -73,19 +73,27 @@ class Aftermath:
                     await self._hooks("cancelled", state)
             case ending.Reschedule(message):
                 life.say("hands the task back: it was stopped")
+                await self._booked()
                 state = await api.reschedule(run, message)
             case ending.Suspend(message):
                 life.say("suspends the paused task: it was stopped")
+                await self._booked()
                 state = await api.suspend(run, message)
             case ending.Crash(message, retry):
                 life.shop.logs.say(life.id, message, logging.ERROR)
                 state = await api.crash(run.id, message)
                 await self._hooks("crashed", state)
                 if retry and (state is None or state.is_crashed()):
+                    await self._booked()
                     state = await api.retry(run, run.empirical_policy.retry_delay or 0)
             case _:
                 return None
         return state.name if state is not None else None
+
+    async def _booked(self) -> None:
+        """The process id is written before it is taken back."""
+        if self._life.booked is not None:
+            await asyncio.wait([self._life.booked])
 
     async def _hooks(self, kind: str, state: State[Any] | None) -> None:
         """Have the flow's hooks run in a child of their own: the run's was killed before its engine could."""

@@ -75,6 +75,8 @@ class Supervisor:
         self._stopping: asyncio.Task[None] | None = None
         self._folder = ""
         self.booked: asyncio.Task[None] | None = None
+        self.policy_stored = asyncio.Event()
+        """Set when the flow's retries are on the run, or need not be."""
         self.running = asyncio.Event()
         """Set when the task runs, or will not."""
 
@@ -249,10 +251,13 @@ class Supervisor:
         fields: dict[str, Any] = {"infrastructure_pid": str(child.pid)}
         if self.loaded is not None and self.loaded.version is not None:
             fields["flow_version"] = self.loaded.version
-        if policy is not None:
-            fields["empirical_policy"] = policy
-            await self.shop.api.patch(self.run.id, fields)
-            child.page.policy_stored = True
+        try:
+            if policy is not None:
+                fields["empirical_policy"] = policy
+                await self.shop.api.patch(self.run.id, fields)
+                child.page.policy_stored = True
+        finally:
+            self.policy_stored.set()
         with suppress(TimeoutError):
             await asyncio.wait_for(self.shop.calm.wait(), CALM_AFTER)
         async with self.shop.lane:
