@@ -3,7 +3,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 NAME ?= start
 
-.PHONY: demo test check unit bench clean
+.PHONY: demo test check unit bench services services-stop clean
 
 # The environment, made once and again whenever what it is made of changes.
 $(VENV)/run.stamp: pyproject.toml constraints.txt
@@ -38,5 +38,13 @@ unit: $(VENV)/test.stamp
 bench: $(VENV)/test.stamp
 	@$(VENV)/bin/python -m tests.benchmarks.$(NAME) $(ARGS)
 
+# Kafka, Redis and MongoDB's protocol on this machine, without containers; other ports: make services KAFKA_PORT=19092
+services: $(VENV)/test.stamp
+	@$(VENV)/bin/python -m tests.services start
+
+services-stop: $(VENV)/test.stamp
+	@$(VENV)/bin/python -m tests.services stop
+
 clean:
+	@test ! -d .cache/services || $(VENV)/bin/python -m tests.services stop
 	rm -rf .cache dist build *.egg-info

@@ -12,6 +12,8 @@ import runpy
 import sys
 import threading
 
+from skald_bridge import embedded_database
+
 COLLECT_EVERY = 5.0
 SETTLED_AFTER = 30.0
 """Seconds; what is alive then (modules, models, routes) stays, and is not looked at again."""
@@ -19,6 +21,7 @@ SETTLED_AFTER = 30.0
 
 def main() -> None:
     """Takes the options of ``prefect server start``."""
+    embedded_database.install()
     gc.disable()
     threading.Thread(target=_collect, name="garbage", daemon=True).start()
     sys.argv = ["prefect", "server", "start", *sys.argv[1:]]

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from skald_bridge.domain.facts import Hint, Node, Progress, State, Subtask, Task
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
+from skald_bridge.domain.messages import Message
+from skald_bridge.domain.pulse import NodeBeat
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 
 
@@ -154,6 +156,26 @@ class Archive(Protocol):
         ...
 
 
+class Publisher(Protocol):
+    """Kafka."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Returns when all are stored for good, those of one key in this order; waits while Kafka is away.
+
+        Raises:
+            Unavailable: Kafka will not take them, whatever time passes.
+        """
+        ...
+
+
+class Positions(Protocol):
+    """How far each relay has come in what is stored here; 0 before its first delivery."""
+
+    async def load(self, name: str) -> int: ...
+
+    async def save(self, name: str, position: int) -> None: ...
+
+
 class Cursor(Protocol):
     """How far the sweep has come; written after journal, pulse and archive."""
 
@@ -165,21 +187,30 @@ class Cursor(Protocol):
 
 
 class Pulse(Protocol):
-    """Heartbeats as Skalds reads them: counters modulo 200, then 200 finished, -1 failed, -2 cancelled."""
+    """Heartbeats as Skalds reads them: counters modulo 200, then 200 finished, -1 failed, -2 cancelled.
 
-    async def beat_nodes(self, nodes: Mapping[NodeId, Sequence[str]], now: datetime) -> None:
-        """Node id to the task types it runs."""
+    A beat lives a period and 5 seconds, all else an hour. Methods raise ``Unavailable``.
+    """
+
+    async def beat(self, nodes: Sequence[NodeBeat], tasks: Sequence[TaskId], now: datetime) -> None:
+        """One period's beats of what is alive at ``now``; a task that ended then or later keeps its end."""
         ...
 
-    async def beat_tasks(self, tasks: Sequence[TaskId], now: datetime) -> None: ...
-
     async def end_task(self, task: TaskId, value: int, exception: str | None, now: datetime) -> None: ...
+
+    async def note_error(self, task: TaskId, message: str, now: datetime) -> None:
+        """An error that did not end the task, for people to see."""
+        ...
 
     async def heartbeat(self, task: TaskId, now: datetime) -> int | None:
         """``None`` once it has expired."""
         ...
 
-    async def exception(self, task: TaskId, now: datetime) -> str | None: ...
+    async def exception(self, task: TaskId, now: datetime) -> str | None:
+        """What ended the task; ``None`` once it beats again."""
+        ...
+
+    async def error(self, task: TaskId, now: datetime) -> str | None: ...
 
     async def nodes(self, now: datetime) -> dict[NodeId, int]:
         """Heartbeats of the nodes that are alive."""

@@ -131,6 +131,10 @@ class Settings(BaseSettings):
     kafka_port: Port = _skalds(9092, "KAFKA_PORT", "Kafka's port.")
     kafka_username: str | None = _skalds(None, "KAFKA_USERNAME", "User for SASL/PLAIN.")
     kafka_password: SecretStr | None = _skalds(None, "KAFKA_PASSWORD", "Password for SASL/PLAIN.")
+    kafka_tls: bool = _skalds(False, "KAFKA_TLS", "Encrypt the connection to Kafka.")
+    kafka_ca_file: Path | None = _skalds(
+        None, "KAFKA_CA_FILE", "PEM file of the authority that signed Kafka's certificate."
+    )
     kafka_topic_partitions: int = _skalds(
         6, "KAFKA_TOPIC_PARTITIONS", "Partitions of topics made here.", ge=1
     )
@@ -144,6 +148,13 @@ class Settings(BaseSettings):
     redis_host: str | None = _skalds(None, "REDIS_HOST", "Redis' host; without it heartbeats stay in memory.")
     redis_port: Port = _skalds(6379, "REDIS_PORT", "Redis' port.")
     redis_password: SecretStr | None = _skalds(None, "REDIS_PASSWORD", "Redis' password.")
+    redis_username: str | None = _skalds(
+        None, "REDIS_USERNAME", "Redis' ACL user; without it the default one."
+    )
+    redis_tls: bool = _skalds(False, "REDIS_TLS", "Encrypt the connection to Redis.")
+    redis_ca_file: Path | None = _skalds(
+        None, "REDIS_CA_FILE", "PEM file of the authority that signed Redis' certificate."
+    )
     redis_sync_period: float = _skalds(3, "REDIS_SYNC_PERIOD", "Seconds between heartbeats.", gt=0)
     redis_key_ttl: int = _skalds(3600, "REDIS_KEY_TTL", "Seconds that keys outlive their writer.", ge=1)
 

@@ -26,8 +26,11 @@ _EXAMPLES = {
     "kafka_host": "127.0.0.1",
     "kafka_username": "skald",
     "kafka_password": "secret",
+    "kafka_ca_file": "/etc/ssl/kafka-ca.pem",
     "redis_host": "127.0.0.1",
+    "redis_username": "skald",
     "redis_password": "secret",
+    "redis_ca_file": "/etc/ssl/redis-ca.pem",
     "mongo_host": "mongodb://127.0.0.1:27017/",
 }
 

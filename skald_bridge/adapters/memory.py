@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType, lifecycle_of
+from skald_bridge.domain.pulse import NodeBeat
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 
 BEAT_TTL = timedelta(seconds=8)
@@ -107,6 +108,7 @@ class _Kept:
     value: int
     until: datetime
     exception: str | None = None
+    ended: datetime | None = None
 
 
 class MemoryPulse:
@@ -115,17 +117,18 @@ class MemoryPulse:
     def __init__(self) -> None:
         self._nodes: dict[NodeId, _Kept] = {}
         self._tasks: dict[TaskId, _Kept] = {}
+        self._errors: dict[TaskId, tuple[str, datetime]] = {}
 
-    async def beat_nodes(self, nodes: Mapping[NodeId, Sequence[str]], now: datetime) -> None:
-        self._nodes = {id: kept for id, kept in self._nodes.items() if kept.until > now}
-        self._nodes |= {id: _next(self._nodes.get(id), now) for id in nodes}
-
-    async def beat_tasks(self, tasks: Sequence[TaskId], now: datetime) -> None:
-        self._tasks = {id: kept for id, kept in self._tasks.items() if kept.until > now}
+    async def beat(self, nodes: Sequence[NodeBeat], tasks: Sequence[TaskId], now: datetime) -> None:
+        self._forget(now)
+        self._nodes |= {node.id: _next(self._nodes.get(node.id), now) for node in nodes}
         self._tasks |= {id: _next(self._tasks.get(id), now) for id in tasks}
 
     async def end_task(self, task: TaskId, value: int, exception: str | None, now: datetime) -> None:
-        self._tasks[task] = _Kept(value, now + END_TTL, exception)
+        self._tasks[task] = _Kept(value, now + END_TTL, exception, ended=now)
+
+    async def note_error(self, task: TaskId, message: str, now: datetime) -> None:
+        self._errors[task] = (message, now + END_TTL)
 
     async def heartbeat(self, task: TaskId, now: datetime) -> int | None:
         kept = self._tasks.get(task)
@@ -135,12 +138,23 @@ class MemoryPulse:
         kept = self._tasks.get(task)
         return kept.exception if kept is not None and kept.until > now else None
 
+    async def error(self, task: TaskId, now: datetime) -> str | None:
+        message, until = self._errors.get(task, (None, now))
+        return message if until > now else None
+
     async def nodes(self, now: datetime) -> dict[NodeId, int]:
         return {id: kept.value for id, kept in self._nodes.items() if kept.until > now}
 
+    def _forget(self, now: datetime) -> None:
+        self._nodes = {id: kept for id, kept in self._nodes.items() if kept.until > now}
+        self._tasks = {id: kept for id, kept in self._tasks.items() if kept.until > now}
+        self._errors = {id: kept for id, kept in self._errors.items() if kept[1] > now}
+
 
 def _next(kept: _Kept | None, now: datetime) -> _Kept:
-    """A task that ended and runs again begins to count anew."""
-    counts = kept is not None and 0 <= kept.value < COUNTER
-    value = (kept.value + 1) % COUNTER if kept is not None and counts else 0
-    return _Kept(value, now + BEAT_TTL)
+    """A task that ended and runs again begins to count anew; a beat from before its end comes too late."""
+    if kept is None:
+        return _Kept(0, now + BEAT_TTL)
+    if kept.ended is None:
+        return _Kept((kept.value + 1) % COUNTER, now + BEAT_TTL)
+    return kept if now <= kept.ended else _Kept(0, now + BEAT_TTL)

@@ -78,12 +78,15 @@ class SqliteArchive:
             )
             for document in documents
         ]
+        # change counts the writes; revised is the change that brought new attachments, 0 when none did.
         sql = """
-            INSERT INTO archive (id, class_name, lifecycle, created, sequence, revision, body)
-            VALUES (?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO archive (id, class_name, lifecycle, created, sequence, revision, body, change, revised)
+            VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(change), 0) + 1 FROM archive), 0)
             ON CONFLICT (id) DO UPDATE SET
                 class_name = excluded.class_name, lifecycle = excluded.lifecycle, created = excluded.created,
-                sequence = excluded.sequence, revision = excluded.revision, body = excluded.body
+                sequence = excluded.sequence, revision = excluded.revision, body = excluded.body,
+                change = excluded.change,
+                revised = iif(excluded.revision > archive.revision, excluded.change, archive.revised)
             WHERE (excluded.sequence, excluded.revision) >= (archive.sequence, archive.revision)
         """
         await self._file.run(lambda connection: connection.executemany(sql, rows))
@@ -109,6 +112,18 @@ class SqliteArchive:
         sql = f"SELECT body FROM archive WHERE {where} ORDER BY created DESC, id DESC LIMIT ? OFFSET ?"  # noqa: S608
         return await self._documents(sql, *wanted.values(), limit, offset)
 
+    async def changed(self, after: int, limit: int) -> list[tuple[int, TaskDocument]]:
+        """Documents written since, with the number of their newest write, oldest first; each once."""
+        return await self._after("change", after, limit)
+
+    async def revised(self, after: int, limit: int) -> list[tuple[int, TaskDocument]]:
+        """Those that got new attachments since."""
+        return await self._after("revised", after, limit)
+
+    async def _after(self, column: str, after: int, limit: int) -> list[tuple[int, TaskDocument]]:
+        sql = f"SELECT {column}, body FROM archive WHERE {column} > ? ORDER BY {column} LIMIT ?"  # noqa: S608
+        return [(at, document_of(json.loads(body))) for at, body in await self._file.rows(sql, after, limit)]
+
     async def _documents(self, sql: str, *values: object) -> list[TaskDocument]:
         return [document_of(json.loads(row[0])) for row in await self._file.rows(sql, *values)]
 
@@ -126,6 +141,21 @@ class SqliteCursor:
     async def save(self, at: datetime) -> None:
         sql = "INSERT OR REPLACE INTO cursor (name, at) VALUES (?, ?)"
         await self._file.run(lambda connection: connection.execute(sql, [_SWEEP, at.isoformat()]))
+
+
+class SqlitePositions:
+    """The ``Positions`` port."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    async def load(self, name: str) -> int:
+        rows = await self._file.rows("SELECT position FROM delivered WHERE name = ?", name)
+        return int(rows[0][0]) if rows else 0
+
+    async def save(self, name: str, position: int) -> None:
+        sql = "INSERT OR REPLACE INTO delivered (name, position) VALUES (?, ?)"
+        await self._file.run(lambda connection: connection.execute(sql, [name, position]))
 
 
 def _positions(rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, JournalRecord]]:

@@ -33,11 +33,16 @@ CREATE TABLE archive (
     created TEXT NOT NULL,
     sequence INTEGER NOT NULL,
     revision INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    revised INTEGER NOT NULL,
     body TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX archive_change ON archive (change);
+CREATE INDEX archive_revised ON archive (revised);
 CREATE INDEX archive_created ON archive (created);
 CREATE INDEX archive_lifecycle ON archive (lifecycle, created);
 CREATE TABLE cursor (name TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE delivered (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -85,7 +90,7 @@ class SqliteFile:
         """Forget everything."""
 
         def work(connection: sqlite3.Connection) -> None:
-            for table in ("journal", "archive", "cursor"):
+            for table in ("journal", "archive", "cursor", "delivered"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608
 
         await self.run(work)

@@ -33,7 +33,7 @@ def bridge(context: typer.Context) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     from skald_bridge.main import run_bridge
 
-    asyncio.run(until_signalled(run_bridge(journal_file(settings.home))))
+    asyncio.run(until_signalled(run_bridge(journal_file(settings.home), settings)))
 
 
 async def until_signalled(work: Coroutine[Any, Any, None]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
 
-from skald_bridge.domain.ids import NodeId, TaskId
+from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.mirror import Known
+from skald_bridge.domain.pulse import RunningTask
 
 _BEATING = frozenset({StateType.RUNNING, StateType.CANCELLING})
 
@@ -19,7 +19,7 @@ class Memory:
         self._limit = limit
         self._known: OrderedDict[TaskId, Known] = OrderedDict()
         self._changed: dict[TaskId, int] = {}
-        self._beating: dict[TaskId, NodeId | None] = {}
+        self._beating: dict[TaskId, RunningTask] = {}
         self.round = 0
         """Counts changes."""
 
@@ -36,7 +36,7 @@ class Memory:
             self.round += 1
             self._changed[task] = self.round
         if known.last is not None and known.last.state in _BEATING:
-            self._beating[task] = known.last.node
+            self._beating[task] = RunningTask(task, known.last.class_name, known.last.node)
         else:
             self._beating.pop(task, None)
         while len(self._known) > self._limit:
@@ -52,6 +52,6 @@ class Memory:
         self._known.clear()
         self._changed.clear()
 
-    def beating(self) -> Iterator[tuple[TaskId, NodeId | None]]:
-        """Tasks whose process is at work, with their nodes."""
-        return iter(list(self._beating.items()))
+    def beating(self) -> list[RunningTask]:
+        """Tasks whose process is at work."""
+        return list(self._beating.values())

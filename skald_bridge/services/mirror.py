@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from skald_bridge.domain.causes import Gone, Seen, Told
@@ -58,6 +58,8 @@ class Mirror:
         self._lock = asyncio.Lock()
         self._fetches = asyncio.Semaphore(fetches)
         self.memory = Memory()
+        self.written: Callable[[], None] = lambda: None
+        """Called after each write."""
 
     async def hear(self, hints: Sequence[Hint]) -> set[TaskId]:
         """Journal what the hints prove; returns the tasks that must be looked at."""
@@ -143,6 +145,8 @@ class Mirror:
                     await self._pulse.end_task(effect.task, effect.value, effect.exception, self._clock.now())
             if documents := outcome.documents:
                 await self._archive.put(documents)
+            if records or documents:
+                self.written()
         except BaseException:
             self.memory.forget()
             raise

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from skald_bridge.domain.facts import Node
+from skald_bridge.domain.ids import NodeId, TaskId
+from skald_bridge.domain.pulse import NodeBeat, NodeMode, RunningTask
 from skald_bridge.ports import Clock, Engine, Pulse
 from skald_bridge.services.memory import Memory
 
@@ -22,35 +24,56 @@ class Beat:
     """
 
     def __init__(
-        self, engine: Engine, pulse: Pulse, memory: Memory, clock: Clock, idle: Callable[[], bool]
+        self,
+        engine: Engine,
+        pulse: Pulse,
+        memory: Memory,
+        clock: Clock,
+        idle: Callable[[], bool],
+        *,
+        period: float = PERIOD,
     ) -> None:
+        """``period``: seconds between rounds."""
         self._engine = engine
         self._pulse = pulse
         self._memory = memory
         self._clock = clock
         self._idle = idle
+        self._period = period
         self._nodes: list[Node] = []
         self.asked: datetime | None = None
         """When Prefect was last asked for the nodes."""
 
     async def step(self) -> float:
         now = self._clock.now()
-        online = {node.id: _task_types(node) for node in self._nodes if node.online}
-        await self._pulse.beat_nodes(online, now)
-        known = {node.id for node in self._nodes}
-        alive = [
-            task
-            for task, node in self._memory.beating()
-            if node is None or node in online or node not in known
-        ]
-        await self._pulse.beat_tasks(alive, now)
+        nodes, tasks = _alive(self._nodes, self._memory.beating())
+        await self._pulse.beat(nodes, tasks, now)
         if self.asked is None or now - self.asked >= (IDLE_NODES if self._idle() else BUSY_NODES):
             self._nodes = await self._engine.nodes()
             first, self.asked = self.asked is None, now
-            return 0.0 if first else PERIOD
-        return PERIOD
+            return 0.0 if first else self._period
+        return self._period
 
 
-def _task_types(node: Node) -> Sequence[str]:
-    found = node.capacity.get("task_types", ())
-    return [str(name) for name in found]
+def _alive(nodes: Sequence[Node], running: Sequence[RunningTask]) -> tuple[list[NodeBeat], list[TaskId]]:
+    """Who beats; a task of a node that is known and not online does not."""
+    online = {node.id for node in nodes if node.online}
+    silent = {node.id for node in nodes} - online
+    at_work: dict[NodeId, list[RunningTask]] = {id: [] for id in online}
+    for task in running:
+        if task.node in online:
+            at_work[task.node].append(task)
+    beats = {
+        node.id: NodeBeat(node.id, _mode(node), _task_types(node), tuple(at_work[node.id]))
+        for node in nodes
+        if node.online
+    }
+    return list(beats.values()), [task.id for task in running if task.node not in silent]
+
+
+def _mode(node: Node) -> NodeMode:
+    return NodeMode.EDGE if node.capacity.get("mode") == NodeMode.EDGE else NodeMode.NODE
+
+
+def _task_types(node: Node) -> tuple[str, ...]:
+    return tuple(str(name) for name in node.capacity.get("task_types", ()))

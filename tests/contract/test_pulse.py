@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 from skald_bridge.domain.ids import NodeId
+from skald_bridge.domain.pulse import NodeBeat, NodeMode
 from skald_bridge.ports import Pulse
 from tests.contract.records import AT, task_id
+from tests.contract.stores import PulseUnderTest
 
 PERIOD = timedelta(seconds=3)
+N1, N2 = NodeBeat(NodeId("n1"), task_types=("Probe",)), NodeBeat(NodeId("n2"), NodeMode.EDGE)
 
 
 async def test_five_beats_always_hold_more_than_three_values(pulse: Pulse) -> None:
@@ -16,34 +19,51 @@ async def test_five_beats_always_hold_more_than_three_values(pulse: Pulse) -> No
     seen = []
     for number in range(450):
         now = AT + number * PERIOD
-        await pulse.beat_tasks([task], now)
+        await pulse.beat([], [task], now)
         seen.append(await pulse.heartbeat(task, now))
     assert set(seen) == set(range(200))
     assert all(len(set(seen[at : at + 5])) > 3 for at in range(len(seen) - 5))
 
 
-async def test_a_beat_expires(pulse: Pulse) -> None:
-    task = task_id()
-    await pulse.beat_tasks([task], AT)
-    await pulse.beat_nodes({NodeId("n1"): ["Probe"]}, AT)
-    assert await pulse.heartbeat(task, AT + timedelta(seconds=7)) is not None
-    assert await pulse.heartbeat(task, AT + timedelta(seconds=8)) is None
-    assert (await pulse.nodes(AT + timedelta(seconds=7))).keys() == {"n1"}
-    assert await pulse.nodes(AT + timedelta(seconds=8)) == {}
+async def test_beats_at_one_moment_differ_too(pulse: Pulse) -> None:
+    task, seen = task_id(), []
+    for _ in range(5):
+        await pulse.beat([], [task], AT)
+        seen.append(await pulse.heartbeat(task, AT))
+    assert len(set(seen)) == 5
+
+
+async def test_a_beat_lives_8_seconds(tested: PulseUnderTest) -> None:
+    task, pulse = task_id(), tested.pulse
+    await pulse.beat([N1], [task], AT)
+    assert await pulse.heartbeat(task, AT) is not None
+    assert (await pulse.nodes(AT)).keys() == {"n1"}
+    assert 6 < await tested.beat_lives(task) <= 8
+    assert 6 < await tested.node_lives(N1.id) <= 8
     assert await pulse.heartbeat(task_id(), AT) is None
+    assert await tested.beat_lives(task_id()) == 0
 
 
-async def test_ends_stay_an_hour(pulse: Pulse) -> None:
+async def test_ends_stay_an_hour(tested: PulseUnderTest) -> None:
+    pulse = tested.pulse
     for value, exception in [(200, None), (-1, "no such file"), (-2, None)]:
         task = task_id()
-        await pulse.beat_tasks([task], AT)
+        await pulse.beat([], [task], AT)
         await pulse.end_task(task, value, exception, AT)
-        late = AT + timedelta(minutes=59)
-        assert await pulse.heartbeat(task, late) == value
-        assert await pulse.exception(task, late) == exception
-        gone = AT + timedelta(minutes=61)
-        assert await pulse.heartbeat(task, gone) is None
-        assert await pulse.exception(task, gone) is None
+        assert await pulse.heartbeat(task, AT) == value
+        assert await pulse.exception(task, AT) == exception
+        assert 3590 < await tested.beat_lives(task) <= 3600
+        left = await tested.exception_lives(task)
+        assert 3590 < left <= 3600 if exception else left == 0
+
+
+async def test_errors_that_end_nothing_stay_an_hour(tested: PulseUnderTest) -> None:
+    task, pulse = task_id(), tested.pulse
+    await pulse.note_error(task, "frame 7 is broken 🎬", AT)
+    await pulse.beat([], [task], AT)
+    assert await pulse.error(task, AT) == "frame 7 is broken 🎬"
+    assert 3590 < await tested.error_lives(task) <= 3600
+    assert await pulse.error(task_id(), AT) is None
 
 
 async def test_a_task_that_runs_again_beats_again(pulse: Pulse) -> None:
@@ -51,15 +71,27 @@ async def test_a_task_that_runs_again_beats_again(pulse: Pulse) -> None:
     await pulse.end_task(task, -1, "no such file", AT)
     beats = []
     for number in range(1, 4):
-        await pulse.beat_tasks([task], AT + number * PERIOD)
+        await pulse.beat([], [task], AT + number * PERIOD)
         beats.append(await pulse.heartbeat(task, AT + number * PERIOD))
+        assert await pulse.exception(task, AT + number * PERIOD) is None
     assert len(set(beats)) == 3 and all(beat in range(200) for beat in beats)
 
 
+async def test_a_late_beat_does_not_overwrite_an_end(pulse: Pulse) -> None:
+    task, other = task_id(), task_id()
+    await pulse.beat([], [task, other], AT)
+    await pulse.end_task(task, -1, "no such file", AT + PERIOD)
+    for late in (AT + PERIOD / 2, AT + PERIOD):
+        await pulse.beat([], [task, other], late)
+    assert await pulse.heartbeat(task, AT + PERIOD) == -1
+    assert await pulse.exception(task, AT + PERIOD) == "no such file"
+    assert await pulse.heartbeat(other, AT + PERIOD) in range(200)
+
+
 async def test_nodes_count_up(pulse: Pulse) -> None:
-    await pulse.beat_nodes({NodeId("n1"): ["Probe"], NodeId("n2"): []}, AT)
+    await pulse.beat([N1, N2], [], AT)
     first = await pulse.nodes(AT)
-    await pulse.beat_nodes({NodeId("n1"): ["Probe"]}, AT + PERIOD)
+    await pulse.beat([N1], [], AT + PERIOD)
     second = await pulse.nodes(AT + PERIOD)
-    assert second[NodeId("n1")] != first[NodeId("n1")]
-    assert second[NodeId("n2")] == first[NodeId("n2")]
+    assert second[N1.id] != first[N1.id]
+    assert second[N2.id] == first[N2.id]

@@ -10,13 +10,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from skald_bridge.main import run_bridge
+from skald_bridge.settings import Settings
 from tests.services.leashed import leashed
 
 ROOT = Path(__file__).parents[2]
 
 
 class BridgeProcess:
-    """``kill`` is SIGKILL; ``start`` again goes on with the same journal. Start it from the main thread."""
+    """``kill`` is SIGKILL; ``start`` again goes on with the same journal. Start it from the main thread.
+
+    ``env`` names Prefect's API, and the services it carries everything to.
+    """
 
     def __init__(self, journal: Path, env: Mapping[str, str]) -> None:
         self.journal = journal
@@ -46,4 +50,4 @@ class BridgeProcess:
 if __name__ == "__main__":
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level="WARNING")
     logging.getLogger("skald_bridge").setLevel("DEBUG")
-    asyncio.run(run_bridge(Path(sys.argv[1])))
+    asyncio.run(run_bridge(Path(sys.argv[1]), Settings()))

@@ -48,12 +48,15 @@ class PrefectServer:
     def client_env(self) -> dict[str, str]:
         return client_environment(os.environ, self.home, self.url)
 
+    def command(self) -> list[str]:
+        return server_command(self.port)
+
     def start(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         env = server_environment(os.environ, self.home, self.port, self.database_url)
         with (self.home / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                leashed(server_command(self.port)),
+                leashed(self.command()),
                 env={**env, **self.extra_env},
                 stdout=log,
                 stderr=log,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -10,9 +11,10 @@ from prefect.client.orchestration import PrefectClient
 from skald_bridge.adapters.memory import MemoryPulse
 from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.domain.documents import records_of
-from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.mirror import Known
+from skald_bridge.domain.pulse import NodeBeat, NodeMode, RunningTask
 from skald_bridge.services.memory import Memory
 from skald_bridge.services.pulse import BUSY_NODES, IDLE_NODES, PERIOD, Beat
 from tests.services.runs import Deployed
@@ -35,6 +37,18 @@ class ShownClock:
         self.at += timedelta(seconds=seconds)
 
 
+class HeardPulse(MemoryPulse):
+    """Keeps the newest beats."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: dict[NodeId, NodeBeat] = {}
+
+    async def beat(self, nodes: Sequence[NodeBeat], tasks: Sequence[TaskId], now: datetime) -> None:
+        self.heard = {node.id: node for node in nodes}
+        await super().beat(nodes, tasks, now)
+
+
 async def announce(client: PrefectClient, pool: str, name: str) -> str:
     await client.send_worker_heartbeat(pool, name, heartbeat_interval_seconds=30)
     variable = f"{messages.NODE_VARIABLE_PREFIX}{name}"
@@ -54,7 +68,7 @@ async def test_who_beats(engine: PrefectEngine, client: PrefectClient, deployed:
     here, gone = f"here{uuid4().hex[:6]}", f"gone{uuid4().hex[:6]}"
     await announce(client, deployed.pool, here)
     left = await announce(client, deployed.pool, gone)
-    memory, pulse, clock, idle = Memory(), MemoryPulse(), ShownClock(), [False]
+    memory, pulse, clock, idle = Memory(), HeardPulse(), ShownClock(), [False]
     beat = Beat(engine, pulse, memory, clock, lambda: idle[0])
     running = remember(memory, here, S.SCHEDULED, S.PENDING, S.RUNNING)
     cancelling = remember(memory, here, S.SCHEDULED, S.PENDING, S.RUNNING, S.CANCELLING)
@@ -72,6 +86,9 @@ async def test_who_beats(engine: PrefectEngine, client: PrefectClient, deployed:
         assert await pulse.heartbeat(task, clock.now()) is not None
     for task in quiet:
         assert await pulse.heartbeat(task, clock.now()) is None
+    ours = pulse.heard[NodeId(here)]
+    assert ours.mode is NodeMode.NODE and ours.task_types == ("Probe",)
+    assert set(ours.tasks) == {RunningTask(task, "Probe", ours.id) for task in (running, cancelling)}
 
     await client.request("DELETE", f"/variables/name/{left}")
     clock.at += BUSY_NODES

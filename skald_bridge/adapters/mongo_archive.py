@@ -1,0 +1,245 @@
+"""The archive in MongoDB, in the collection and the shape of Skalds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+from pydantic import SecretStr
+from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel, UpdateOne, WriteConcern
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import BulkWriteError, ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+
+from skald_bridge.domain.errors import InvalidInput, Unavailable
+from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.lifecycle import LifecycleStatus, StateType, lifecycle_of
+from skald_bridge.domain.records import TaskDocument
+from skald_bridge.wire.skalds import document_json, document_of
+
+COLLECTION = "tasks"
+BATCH = 500
+"""Documents in one round trip: a server that syncs each write must be able to answer in time."""
+_CLOSED = sorted({lifecycle_of(state).value for state in StateType if state.terminal})
+_OURS = {"sequence": {"$ne": None}}
+_NEWEST = [("createDateTime", DESCENDING), ("id", DESCENDING)]
+_DUPLICATE_KEY, _INDEX_CONFLICTS = 11000, (85, 86)
+_ANSWER_MS = 10_000
+_REVISIONS = 2**31
+"""More than a task has: one number orders states, and revisions within a state."""
+_KEPT_WHERE_WE_SAY_NOTHING = ("description", "dependencies")
+
+Mongo = AsyncMongoClient[dict[str, Any]]
+
+
+class MongoArchive:
+    """The ``Archive`` port.
+
+    A document that another client inserted and that was never put here has no ``sequence``: ``get``, ``read``,
+    ``open`` and ``find`` pass it over. The first ``put`` of its task takes it over; fields that are not ours stay.
+    Integers beyond 64 bits come back as text, and NUL in a field's name as ␀: MongoDB holds neither.
+    """
+
+    def __init__(self, uri: SecretStr, database: str = "skalds", *, collection: str = COLLECTION) -> None:
+        """Connects at first use. Raises ``InvalidInput`` for a URI that cannot be one."""
+        self._uri = uri
+        self._client: Mongo = _client(uri)
+        concern = WriteConcern("majority", j=True)
+        self._tasks = self._client.get_database(database).get_collection(collection, write_concern=concern)
+        self._indexed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._client.close()
+
+    async def put(self, documents: Sequence[TaskDocument]) -> None:
+        """One round trip a batch, and one more where a document is older than the stored one, or races an insert."""
+        pending = newest(documents)
+        for start in range(0, len(pending), BATCH):
+            await self._put(pending[start : start + BATCH])
+
+    async def _put(self, documents: Sequence[TaskDocument]) -> None:
+        async with self._answering():
+            await self._ensure_indexes()
+            # Each task that is left has a document by now: it is newer, or it is updated.
+            left = await self._write(documents, insert=True)
+            refused = await self._write(left, insert=False) if left else []
+        if refused:
+            raise Unavailable(
+                f"MongoDB refuses the documents of {len(refused)} tasks as duplicates",
+                remedy=f"Remove unique indexes other than the one on id from {self._tasks.full_name}.",
+            )
+
+    async def _write(self, documents: Sequence[TaskDocument], *, insert: bool) -> list[TaskDocument]:
+        """Those that an insert elsewhere, or a newer document, stood in the way of."""
+        operations = [update_of(document, insert=insert) for document in documents]
+        try:
+            await self._tasks.bulk_write(operations, ordered=False)
+        except BulkWriteError as error:
+            failed = error.details.get("writeErrors", [])
+            others = [one for one in failed if one.get("code") != _DUPLICATE_KEY]
+            if not failed or others or error.details.get("writeConcernErrors"):
+                raise
+            return [documents[one["index"]] for one in failed]
+        return []
+
+    async def get(self, task: TaskId) -> TaskDocument | None:
+        return (await self.read([task])).get(task)
+
+    async def read(self, tasks: Sequence[TaskId]) -> dict[TaskId, TaskDocument]:
+        found = await self._documents({"id": {"$in": list(tasks)}})
+        return {document.id: document for document in found}
+
+    async def open(self) -> list[TaskId]:
+        wanted = {"lifecycleStatus": {"$nin": _CLOSED}, **_OURS}
+        async with self._answering():
+            found = await self._tasks.find(wanted, {"_id": 0, "id": 1}).to_list()
+        return [TaskId(document["id"]) for document in found]
+
+    async def find(
+        self, *, status: str | None = None, class_name: str | None = None, limit: int = 100, offset: int = 0
+    ) -> list[TaskDocument]:
+        """``status`` is a Skalds lifecycle status."""
+        given = {
+            "lifecycleStatus": LifecycleStatus(status).value if status else None,
+            "className": class_name,
+        }
+        wanted = {field: value for field, value in given.items() if value is not None}
+        if limit <= 0:
+            return []  # to MongoDB, a limit of 0 is none
+        return await self._documents(wanted, sort=_NEWEST, skip=offset, limit=limit)
+
+    async def _documents(self, wanted: Mapping[str, Any], **options: Any) -> list[TaskDocument]:
+        async with self._answering():
+            found = await self._tasks.find({**wanted, **_OURS}, {"_id": 0}, **options).to_list()
+        return [document for data in found if (document := _document(data)) is not None]
+
+    async def _ensure_indexes(self) -> None:
+        if self._indexed:
+            return
+        await _create(self._tasks, [IndexModel([("id", ASCENDING)], unique=True)])
+        existing = await self._tasks.index_information()
+        if not any(index["key"] == [("id", 1)] and index.get("unique") for index in existing.values()):
+            raise Unavailable(
+                f"The index on id of {self._tasks.full_name} in MongoDB is not unique",
+                remedy="Drop that index; it is made anew.",
+            )
+        by: list[list[tuple[str, int]]] = [[], [("lifecycleStatus", ASCENDING)], [("className", ASCENDING)]]
+        await _create(self._tasks, [IndexModel([*fields, *_NEWEST]) for fields in by])
+        self._indexed = True
+
+    @asynccontextmanager
+    async def _answering(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except PyMongoError as error:
+            cause = None if isinstance(error, BulkWriteError) else error
+            raise _unavailable(error, self._uri) from cause
+
+
+def newest(documents: Iterable[TaskDocument]) -> list[TaskDocument]:
+    """One document a task: of equals the last."""
+    found: dict[TaskId, TaskDocument] = {}
+    for document in documents:
+        old = found.get(document.id)
+        if old is None or (document.sequence, document.revision) >= (old.sequence, old.revision):
+            found[document.id] = document
+    return list(found.values())
+
+
+def update_of(document: TaskDocument, *, insert: bool) -> UpdateOne:
+    """Writes ``document`` unless a newer one is there.
+
+    With ``insert`` the task may have none yet; then a newer one shows as a duplicate key.
+    """
+    version = document.sequence * _REVISIONS + document.revision
+    fields: dict[str, Any] = {**storable(document_json(document)), "version": version}
+    unsaid = [name for name in _KEPT_WHERE_WE_SAY_NOTHING if fields[name] is None]
+    update: dict[str, Any] = {"$set": {name: fields[name] for name in fields if name not in unsaid}}
+    if unsaid:
+        update["$setOnInsert"] = dict.fromkeys(unsaid)
+    # Not "$or": some servers look through all documents for one. A document without a version is not newer.
+    return UpdateOne({"id": document.id, "version": {"$not": {"$gt": version}}}, update, upsert=insert)
+
+
+def storable(value: Any) -> Any:
+    """JSON as BSON can hold it."""
+    match value:
+        case dict():
+            return {name.replace("\0", "␀"): storable(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [storable(inner) for inner in value]
+        case int() if not -(2**63) <= value < 2**63:
+            return str(value)
+    return value
+
+
+def _document(data: Mapping[str, Any]) -> TaskDocument | None:
+    """``None`` for what another client made unreadable."""
+    try:
+        return document_of({**data, "attachments": data["attachments"] or {}})
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+async def _create(tasks: AsyncCollection[dict[str, Any]], indexes: list[IndexModel]) -> None:
+    try:
+        await tasks.create_indexes(indexes)
+    except OperationFailure as error:
+        if error.code not in _INDEX_CONFLICTS:  # there is one of the same fields under another name
+            raise
+
+
+def _client(uri: SecretStr) -> Mongo:
+    try:
+        return AsyncMongoClient(
+            uri.get_secret_value(),
+            connect=False,
+            timeoutMS=_ANSWER_MS,
+            serverSelectionTimeoutMS=_ANSWER_MS // 2,
+        )
+    except (InvalidURI, ConfigurationError, ValueError) as error:
+        # With credentials in it, what the parser complains about may be a part of them.
+        why = "" if "@" in uri.get_secret_value() else f": {error}"
+        raise InvalidInput(
+            f"MONGO_HOST is not a MongoDB URI{why}",
+            remedy="Write it as mongodb://user:password@host:27017, with special characters percent-encoded.",
+        ) from None
+
+
+def redacted(text: str, uri: SecretStr) -> str:
+    """``text`` without the URI's credentials."""
+    secret = uri.get_secret_value()
+    text = text.replace(secret, "***")
+    credentials = secret.partition("://")[2].rpartition("@")[0]
+    for part in sorted({credentials, *credentials.split(":", 1)[1:]}, key=len, reverse=True):
+        text = text.replace(part, "***") if part else text
+    return text
+
+
+def _unavailable(error: PyMongoError, uri: SecretStr) -> Unavailable:
+    code = error.code if isinstance(error, OperationFailure) else None
+    if code in (13, 18, 8000):
+        remedy = "Put a user into MONGO_HOST who may read and write the database DB_NAME."
+    elif code == _DUPLICATE_KEY:
+        remedy = "Remove all but one of the documents that have the same id; the index on id must be unique."
+    else:
+        remedy = "Start MongoDB, or correct MONGO_HOST."
+    said = redacted(_said(error), uri)
+    return Unavailable(f"MongoDB at {_where(uri)} cannot be used: {said}", remedy=remedy)
+
+
+def _said(error: PyMongoError) -> str:
+    """In short, and without the documents that a failed bulk write quotes: attachments may hold credentials."""
+    if isinstance(error, BulkWriteError):
+        details = error.details
+        failed = [*details.get("writeErrors", []), *details.get("writeConcernErrors", [])]
+        return str(failed[0].get("errmsg")) if failed else "a batch failed"
+    return str(error).partition(", Timeout:")[0].partition(", full error:")[0]
+
+
+def _where(uri: SecretStr) -> str:
+    hosts = uri.get_secret_value().partition("://")[2].rpartition("@")[2]
+    return hosts.partition("/")[0].partition("?")[0]

@@ -1,0 +1,69 @@
+"""The relays of a bridge: what is stored here, on its way to Kafka, Redis and MongoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from skald_bridge.domain.documents import exception_of
+from skald_bridge.domain.mirror import ENDS
+from skald_bridge.domain.records import JournalRecord, TaskDocument
+from skald_bridge.ports import Archive, Clock, Journal, Positions, Publisher, Pulse
+from skald_bridge.services.relay import Feed, Relay
+from skald_bridge.wire.topics import messages_of, update_of
+
+
+class Changes(Protocol):
+    """The archive that is stored here, as a feed."""
+
+    async def changed(self, after: int, limit: int) -> list[tuple[int, TaskDocument]]: ...
+
+    async def revised(self, after: int, limit: int) -> list[tuple[int, TaskDocument]]: ...
+
+
+def to_kafka(
+    journal: Journal, changes: Changes, positions: Positions, publisher: Publisher
+) -> list[Relay[JournalRecord] | Relay[TaskDocument]]:
+    async def states(records: Sequence[JournalRecord]) -> None:
+        await publisher.publish([message for record in records for message in messages_of(record)])
+
+    async def updates(documents: Sequence[TaskDocument]) -> None:
+        await publisher.publish([update_of(document) for document in documents])
+
+    return [
+        Relay("kafka", _records(journal), states, positions),
+        Relay("kafka-updates", changes.revised, updates, positions),
+    ]
+
+
+def to_redis(
+    journal: Journal, positions: Positions, pulse: Pulse, clock: Clock
+) -> list[Relay[JournalRecord] | Relay[TaskDocument]]:
+    """Ends of tasks that have not begun again; heartbeats are the pulse's own duty."""
+
+    async def ends(records: Sequence[JournalRecord]) -> None:
+        ended = [record for record in records if record.lifecycle in ENDS]
+        newest = await journal.last([record.task for record in ended])
+        for record in ended:
+            if newest[record.task].id == record.id:
+                value, exception = ENDS[record.lifecycle], exception_of(record)
+                await pulse.end_task(record.task, value, exception, clock.now())
+
+    return [Relay("redis", _records(journal), ends, positions)]
+
+
+def to_mongo(
+    changes: Changes, positions: Positions, archive: Archive
+) -> list[Relay[JournalRecord] | Relay[TaskDocument]]:
+    return [Relay("mongodb", changes.changed, _put(archive), positions)]
+
+
+def _put(archive: Archive) -> Callable[[Sequence[TaskDocument]], Awaitable[None]]:
+    return lambda documents: archive.put(documents)
+
+
+def _records(journal: Journal) -> Feed[JournalRecord]:
+    async def after(position: int, limit: int) -> list[tuple[int, JournalRecord]]:
+        return await journal.read(after=position, limit=limit)
+
+    return after

@@ -1,0 +1,73 @@
+"""Kafka's topics and what is written on them; pure.
+
+``task.state`` is ours: every state change of every task, its id the state's, so that a consumer can drop
+repeats. The others are Skalds'; what Prefect's users do shows there too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
+from skald_bridge.domain.messages import Message
+from skald_bridge.domain.records import JournalRecord, TaskDocument
+from skald_bridge.wire.skalds import INITIATOR, record_json, to_ms
+
+STATE = "task.state"
+ASSIGN = "task.assign"
+CANCEL = "task.cancel"
+UPDATE = "task.update.attachment"
+WORKER_UPDATE = "taskworker.update"
+REJECTED = "task.rejected"
+OURS = (STATE, ASSIGN, CANCEL, UPDATE, WORKER_UPDATE, REJECTED)
+
+
+def messages_of(record: JournalRecord) -> list[Message]:
+    """The state change, and what Skalds' documents say happens with it."""
+    made = [Message(STATE, record.task, _bytes(record_json(record)))]
+    if record.lifecycle is LifecycleStatus.ASSIGNING and record.node is not None:
+        made.append(_event(ASSIGN, record, record.node))
+    elif _is_cancel(record):
+        made.append(_event(CANCEL, record, record.node))
+    return made
+
+
+def update_of(document: TaskDocument) -> Message:
+    """New attachments are in the task's document."""
+    told = _task_event(
+        f"{document.id}:{document.revision}", "Update", document.executor, document.updated, document.id
+    )
+    return Message(UPDATE, document.id, _bytes(told))
+
+
+def _is_cancel(record: JournalRecord) -> bool:
+    """A task that had not started becomes Cancelled without being Cancelling."""
+    return record.state is StateType.CANCELLING or (
+        record.state is StateType.CANCELLED and record.attempt == 0
+    )
+
+
+def _event(topic: str, record: JournalRecord, recipient: str | None) -> Message:
+    title = topic.rpartition(".")[2].capitalize()
+    return Message(
+        topic, record.task, _bytes(_task_event(record.id, title, recipient, record.at, record.task))
+    )
+
+
+def _task_event(id_: str, title: str, recipient: str | None, at: datetime, task: str) -> dict[str, Any]:
+    return {
+        "id": id_,
+        "title": title,
+        "initiator": INITIATOR,
+        "recipient": recipient,
+        "createDateTime": to_ms(at),
+        "updateDateTime": to_ms(at),
+        "taskIds": [task],
+    }
+
+
+def _bytes(told: Mapping[str, Any]) -> bytes:
+    return json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()

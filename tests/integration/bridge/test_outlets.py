@@ -1,0 +1,153 @@
+"""What Prefect knows is in Kafka, Redis and MongoDB, also after they were away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import PrefectClient
+from prefect.states import Cancelled, Cancelling
+from pymongo import MongoClient
+from redis import Redis
+
+from skald_bridge import main
+from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.lifecycle import StateType, lifecycle_of
+from tests.services.bridge_process import BridgeProcess
+from tests.services.consumed import consumed, states_by_task
+from tests.services.kafka import Kafka
+from tests.services.mongo import Mongo
+from tests.services.poll import auntil
+from tests.services.prefect_server import PrefectServer
+from tests.services.redis_server import RedisServer
+from tests.services.runs import Deployed, life, live, start
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+
+
+class Services:
+    """All three, and a bridge that carries to them."""
+
+    def __init__(self, kafka: Kafka, redis: RedisServer, mongo: Mongo, bridge: BridgeProcess) -> None:
+        self.kafka, self.redis, self.mongo, self.bridge = kafka, redis, mongo, bridge
+        self.pulse = Redis(port=redis.port, decode_responses=True)
+        self.documents = MongoClient[dict[str, Any]](mongo.uri)["skalds"]["tasks"]
+
+    def states(self, runs: list[UUID]) -> dict[str, list[str]]:
+        found = states_by_task(self.kafka.client())
+        return {str(run): found.get(str(run), []) for run in runs}
+
+    def document(self, run: UUID) -> dict[str, Any]:
+        return self.documents.find_one({"id": str(run)}) or {}
+
+
+@pytest.fixture
+def services(
+    server: PrefectServer, own_kafka: Kafka, own_redis: RedisServer, own_mongo: Mongo, tmp_path: Path
+) -> Iterator[Services]:
+    env = {
+        **server.client_env,
+        "KAFKA_HOST": "127.0.0.1",
+        "KAFKA_PORT": str(own_kafka.port),
+        "REDIS_HOST": "127.0.0.1",
+        "REDIS_PORT": str(own_redis.port),
+        "MONGO_HOST": own_mongo.uri,
+    }
+    bridge = BridgeProcess(tmp_path / "journal.db", env)
+    bridge.start()
+    try:
+        yield Services(own_kafka, own_redis, own_mongo, bridge)
+    finally:
+        bridge.kill()
+
+
+async def lived(client: PrefectClient, deployed: Deployed, count: int, *, fails: bool = False) -> list[UUID]:
+    runs = [await start(client, deployed) for _ in range(count)]
+    await asyncio.gather(*(live(client, run, life("n1", fails=fails)) for run in runs))
+    return runs
+
+
+async def expected(client: PrefectClient, runs: list[UUID]) -> dict[str, list[str]]:
+    history = {str(run): await client.read_flow_run_states(run) for run in runs}
+    return {run: [state.name or "" for state in states] for run, states in history.items()}
+
+
+async def arrives(services: Services, client: PrefectClient, runs: list[UUID]) -> None:
+    """Every state in Kafka, in order; every document and last heartbeat as the task ended."""
+    wanted = await expected(client, runs)
+
+    async def all_there() -> bool:
+        return await asyncio.to_thread(services.states, runs) == wanted
+
+    await auntil(all_there, 60, f"all states in Kafka; the bridge said {services.bridge.log()[-3000:]}")
+    for run in runs:
+        state = (await client.read_flow_run(run)).state
+        assert state is not None
+        status = lifecycle_of(StateType(state.type.value)).value
+
+        async def put(run: UUID = run, status: str = status) -> bool:
+            return services.document(run).get("lifecycleStatus") == status
+
+        await auntil(put, 60, f"{run} is {status} in MongoDB")
+        beat = {"Finished": "200", "Failed": "-1", "Cancelled": "-2"}[status]
+
+        async def ended(run: UUID = run, beat: str = beat) -> bool:
+            return services.pulse.get(f"task:{run}:heartbeat") == beat
+
+        await auntil(ended, 60, f"the last heartbeat of {run}")
+
+
+async def test_a_tasks_story_is_told_everywhere(
+    services: Services, client: PrefectClient, deployed: Deployed
+) -> None:
+    finished = await lived(client, deployed, 3)
+    failed = await lived(client, deployed, 1, fails=True)
+    cancelled = [await start(client, deployed)]
+    await live(client, cancelled[0], [*life("n1")[:2], Cancelling(), Cancelled()])
+    await arrives(services, client, [*finished, *failed, *cancelled])
+
+    document = services.document(finished[0])
+    assert document["className"] == deployed.class_name
+    assert document["executor"] == document["node"] == "n1"
+    assert document["attachments"] == {"inputUrl": "bikes.mp4"}
+    assert document["createDateTime"] <= document["updateDateTime"] < document["deadlineDateTime"]
+    assert services.document(failed[0])["exception"] == "ffmpeg ended with 1"
+    assert services.pulse.get(f"task:{failed[0]}:exception") == "ffmpeg ended with 1"
+    assert all(services.pulse.ttl(key) > 0 for key in services.pulse.scan_iter())
+
+    connection = services.kafka.client()
+    assigned = [event for _, event in consumed(connection, "task.assign")]
+    assert {event["taskIds"][0] for event in assigned} >= {str(run) for run in finished}
+    assert {event["recipient"] for event in assigned} == {"n1"}
+    stopped = [event["taskIds"] for _, event in consumed(connection, "task.cancel")]
+    assert stopped == [[str(cancelled[0])]]
+
+
+async def test_services_that_are_away_hold_up_nothing_and_miss_nothing(
+    services: Services, client: PrefectClient, deployed: Deployed
+) -> None:
+    runs = await lived(client, deployed, 3)
+    await arrives(services, client, runs)
+    # Redis first: this one forgets when it is killed what it was told before.
+    away: list[Any] = [services.redis, services.kafka, services.mongo]
+    for service in away:
+        await asyncio.to_thread(service.kill)
+        more = await lived(client, deployed, 3, fails=service is services.mongo)
+        runs += more
+
+        async def journaled(more: list[UUID] = more) -> bool:
+            async with main.journal(services.bridge.journal) as journal:
+                last = await journal.last([TaskId(str(run)) for run in more])
+            return all(run in last and last[run].state.terminal for run in [TaskId(str(r)) for r in more])
+
+        await auntil(journaled, 30, f"the journal goes on without {service.name}")
+    services.bridge.kill()
+    runs += await lived(client, deployed, 2)
+    services.bridge.start()
+    for service in away:
+        await asyncio.to_thread(service.start)
+    await arrives(services, client, runs[3:])
