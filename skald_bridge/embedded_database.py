@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from prefect.server.database.configurations import AioSqliteConfiguration
+from prefect.server.database.configurations import SQLITE_BEGIN_MODE, AioSqliteConfiguration
 from prefect.server.database.dependencies import MODELS_DEPENDENCIES
 from prefect.server.utilities.database import get_dialect
 from prefect.settings import get_current_settings
@@ -22,8 +22,21 @@ class WriteLockFirst(AioSqliteConfiguration):
     async def begin_transaction(
         self, session: AsyncSession, with_for_update: bool = False
     ) -> AsyncGenerator[AsyncSessionTransaction, None]:
-        async with super().begin_transaction(session, with_for_update=True) as transaction:
-            yield transaction
+        outer = SQLITE_BEGIN_MODE.get()
+        if outer is not None:
+            # Inside another transaction, which may hold the lock: as Prefect has it.
+            async with super().begin_transaction(session, with_for_update) as transaction:
+                yield transaction
+            return
+        token = SQLITE_BEGIN_MODE.set("IMMEDIATE")
+        try:
+            async with session.begin() as transaction:
+                await session.connection()
+                # Sessions opened inside inherit the mode: they must not ask for the lock that is held here.
+                SQLITE_BEGIN_MODE.set("DEFERRED")
+                yield transaction
+        finally:
+            SQLITE_BEGIN_MODE.reset(token)
 
 
 def install() -> None:

@@ -89,7 +89,7 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
             relays += to_kafka(journal, archive, positions, publisher)
         if settings.redis_host:
             heartbeats = await stack.enter_async_context(_redis(settings, settings.redis_host))
-            relays += to_redis(journal, positions, heartbeats, clock)
+            relays += to_redis(archive, positions, heartbeats, clock)
         if settings.mongo_host is not None:
             remote = await stack.enter_async_context(_mongo(settings, settings.mongo_host))
             relays += to_mongo(archive, positions, remote)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from skald_bridge.domain.documents import exception_of
 from skald_bridge.domain.mirror import ENDS
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.ports import Archive, Clock, Journal, Positions, Publisher, Pulse
@@ -37,19 +36,16 @@ def to_kafka(
 
 
 def to_redis(
-    journal: Journal, positions: Positions, pulse: Pulse, clock: Clock
+    changes: Changes, positions: Positions, pulse: Pulse, clock: Clock
 ) -> list[Relay[JournalRecord] | Relay[TaskDocument]]:
     """Ends of tasks that have not begun again; heartbeats are the pulse's own duty."""
 
-    async def ends(records: Sequence[JournalRecord]) -> None:
-        ended = [record for record in records if record.lifecycle in ENDS]
-        newest = await journal.last([record.task for record in ended])
-        for record in ended:
-            if newest[record.task].id == record.id:
-                value, exception = ENDS[record.lifecycle], exception_of(record)
-                await pulse.end_task(record.task, value, exception, clock.now())
+    async def ends(documents: Sequence[TaskDocument]) -> None:
+        for document in documents:
+            if (value := ENDS.get(document.lifecycle)) is not None:
+                await pulse.end_task(document.id, value, document.exception, clock.now())
 
-    return [Relay("redis", _records(journal), ends, positions)]
+    return [Relay("redis", changes.changed, ends, positions)]
 
 
 def to_mongo(

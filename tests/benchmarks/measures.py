@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 
-from tests.benchmarks.counting_proxy import counting
 from tests.benchmarks.prefect_api import last_end
 from tests.benchmarks.workers import Worker
+from tests.services.counting_proxy import counting
 
 _IDLE_SECONDS = 8.0
 _COUNTED_RUNS = 10

@@ -187,7 +187,7 @@ async def throughput(settings: Settings, folder: Path, states: int, console: Con
 
 
 async def _delivered(bridge: Bridge, tasks: int) -> None:
-    wanted = {"kafka": tasks * len(_LIFE), "redis": tasks * len(_LIFE), "mongodb": tasks}
+    wanted = {"kafka": tasks * len(_LIFE), "redis": tasks, "mongodb": tasks}
     deadline = time.monotonic() + 300
     while any(relay.delivered < wanted.get(relay.name, 0) for relay in bridge.relays):
         assert time.monotonic() < deadline, {relay.name: relay.delivered for relay in bridge.relays}

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.services.counting_proxy import Counts, counting
+from tests.services.counting_proxy import CountingProxy, counting
 from tests.services.fleet import fleet
 from tests.services.poll import until
 from tests.services.prefect_cli import running
@@ -26,9 +26,9 @@ def test_an_idle_node_and_bridge_take_little_and_ask_seldom(
 ) -> None:
     folder = tmp_path / "project"
     folder.mkdir()
-    with counting(own_server.port) as counts:
+    with counting(own_server.url) as counts:
         env = {
-            "PREFECT_API_URL": f"http://127.0.0.1:{counts.port}/api",
+            "PREFECT_API_URL": counts.url,
             "SKALD_HOME": str(tmp_path / "skald"),
         }
         bridge = [sys.executable, "-m", "skald_bridge.cli", "bridge"]
@@ -57,7 +57,7 @@ def seconds_used(pid: int) -> float:
     return sum(sum(each.cpu_times()[:2]) for each in [root, *root.children(recursive=True)])
 
 
-def moments(counts: Counts, since: float) -> list[list[str]]:
+def moments(counts: CountingProxy, since: float) -> list[list[str]]:
     """The requests since then, those within two seconds of one another together: one look at the server."""
     looks: list[list[str]] = []
     last = 0.0

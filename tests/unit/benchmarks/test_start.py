@@ -12,9 +12,9 @@ import httpx
 import pytest
 from rich.console import Console
 
-from tests.benchmarks.counting_proxy import counting
 from tests.benchmarks.measures import Burst, Memory, Requests, Sample
 from tests.benchmarks.table import Side, figures, show
+from tests.services.counting_proxy import counting
 
 STOCK = Side(
     [Sample(0.5, 2.0, 2.5, 2.6), Sample(None, None, 3.5, 3.6), Sample(0.6, 2.2, 3.0, 3.1)],
