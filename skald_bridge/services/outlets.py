@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from skald_bridge.domain.mirror import ENDS
@@ -51,11 +51,7 @@ def to_redis(
 def to_mongo(
     changes: Changes, positions: Positions, archive: Archive
 ) -> list[Relay[JournalRecord] | Relay[TaskDocument]]:
-    return [Relay("mongodb", changes.changed, _put(archive), positions)]
-
-
-def _put(archive: Archive) -> Callable[[Sequence[TaskDocument]], Awaitable[None]]:
-    return lambda documents: archive.put(documents)
+    return [Relay("mongodb", changes.changed, archive.put, positions)]
 
 
 def _records(journal: Journal) -> Feed[JournalRecord]:
