@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import random
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
-from pydantic import SecretStr
 
+from skald_bridge import connections
 from skald_bridge.adapters.clock import SystemClock
 from skald_bridge.adapters.memory import MemoryPulse
 from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.adapters.sqlite import SqliteArchive, SqliteCursor, SqliteJournal, SqlitePositions
 from skald_bridge.adapters.sqlite_file import SqliteFile
+from skald_bridge.api.access import Access, check_access
 from skald_bridge.domain.records import JournalRecord, TaskDocument
-from skald_bridge.ports import Archive, Engine, Journal, Pulse
+from skald_bridge.ports import Archive, Engine, Journal
 from skald_bridge.services.bridge import Bridge
 from skald_bridge.services.outlets import to_kafka, to_mongo, to_redis
 from skald_bridge.services.relay import Relay
 from skald_bridge.settings import Settings
-from skald_bridge.wire.topics import OURS
-
-if TYPE_CHECKING:
-    # Imported where a service is configured: together they take half a second.
-    from skald_bridge.adapters.kafka import KafkaPublisher
-    from skald_bridge.adapters.mongo_archive import MongoArchive
-    from skald_bridge.adapters.redis_pulse import RedisPulse
 
 
 @asynccontextmanager
@@ -83,17 +78,20 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
         journal, archive, positions = SqliteJournal(file), SqliteArchive(file), SqlitePositions(file)
         clock = SystemClock()
         relays: list[Relay[JournalRecord] | Relay[TaskDocument]] = []
-        heartbeats: Pulse | None = None
-        if settings.kafka_host:
-            publisher = await stack.enter_async_context(_kafka(settings))
-            relays += to_kafka(journal, archive, positions, publisher)
-        if settings.redis_host:
-            heartbeats = await stack.enter_async_context(_redis(settings, settings.redis_host))
+        talk = await connections.kafka(settings)
+        if talk is not None:
+            for end in talk:
+                await stack.enter_async_context(end)
+            relays += to_kafka(journal, archive, positions, talk[0])
+        heartbeats = await connections.redis(settings)
+        if heartbeats is not None:
+            await stack.enter_async_context(heartbeats)
             relays += to_redis(archive, positions, heartbeats, clock)
-        if settings.mongo_host is not None:
-            remote = await stack.enter_async_context(_mongo(settings, settings.mongo_host))
-            relays += to_mongo(archive, positions, remote)
-        yield Bridge(
+        mongo = await connections.mongo(settings)
+        if mongo is not None:
+            await stack.enter_async_context(mongo[0])
+            relays += to_mongo(archive, positions, mongo[0], settings.controller)
+        made = Bridge(
             prefect,
             journal,
             MemoryPulse(),
@@ -104,58 +102,83 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
             heartbeats=heartbeats,
             period=settings.redis_sync_period,
             relays=relays,
+            overdue=archive,
+            late=settings.late,
         )
+        if mongo is not None:
+            made.take_documents(mongo[1], settings.controller)
+        if talk is not None:
+            made.take_orders(talk[1], talk[0])
+        yield made
 
 
-def _kafka(settings: Settings) -> KafkaPublisher:
-    from skald_bridge.adapters.kafka import KafkaPublisher
+async def run_bridge(path: Path, settings: Settings | None = None, *, rest: bool = False) -> None:
+    """Mirror Prefect until cancelled; a server that is away is waited for.
 
-    connection: dict[str, str] = {"bootstrap.servers": f"{settings.kafka_host}:{settings.kafka_port}"}
-    transport = "SSL" if settings.kafka_tls else "PLAINTEXT"
-    if settings.kafka_username:
-        secret = settings.kafka_password.get_secret_value() if settings.kafka_password else ""
-        transport = f"SASL_{transport}"
-        connection |= {
-            "sasl.mechanism": "PLAIN",
-            "sasl.username": settings.kafka_username,
-            "sasl.password": secret,
-        }
-    if settings.kafka_ca_file is not None:
-        connection["ssl.ca.location"] = str(settings.kafka_ca_file)
-    return KafkaPublisher(
-        {**connection, "security.protocol": transport},
-        topics=OURS,
-        partitions=settings.kafka_topic_partitions,
-        replicas=settings.kafka_replication_factor,
-    )
+    With ``rest``, the REST API answers meanwhile where ``settings`` say.
 
-
-def _redis(settings: Settings, host: str) -> RedisPulse:
-    from skald_bridge.adapters.redis_pulse import RedisConfig, RedisPulse
-
-    config = RedisConfig(
-        host=host,
-        port=settings.redis_port,
-        username=settings.redis_username,
-        password=settings.redis_password,
-        tls=settings.redis_tls,
-        ca_file=settings.redis_ca_file,
-    )
-    return RedisPulse(config, period=settings.redis_sync_period, key_ttl=settings.redis_key_ttl)
-
-
-def _mongo(settings: Settings, uri: SecretStr) -> MongoArchive:
-    from skald_bridge.adapters.mongo_archive import MongoArchive
-
-    return MongoArchive(uri, settings.db_name)
-
-
-async def run_bridge(path: Path, settings: Settings | None = None) -> None:
-    """Mirror Prefect until cancelled; a server that is away is waited for."""
+    Raises:
+        InvalidInput: it may not listen there, or the dashboard's folder has no page.
+        Unavailable: another program listens there.
+    """
+    chosen = settings or Settings.model_construct()
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
         # The loops have a backoff of their own, which ends at once when the server is back.
-        async with bridge(path, settings or Settings.model_construct()) as made:
+        async with AsyncExitStack() as stack:
+            bound = stack.enter_context(_bound(chosen)) if rest else None
+            made = await stack.enter_async_context(bridge(path, chosen))
+            if bound is not None:
+                await stack.enter_async_context(_answering(made, path, chosen, bound))
             await made.run()
+
+
+def _bound(settings: Settings) -> socket.socket:
+    """Before anything else is begun: an address that cannot be had is told at once."""
+    from skald_bridge.api.dashboard import check_dashboard
+    from skald_bridge.api.server import listening_socket
+
+    check_access(_access(settings))
+    if settings.dashboard is not None:
+        check_dashboard(settings.dashboard)
+    return listening_socket(settings.system_controller_host, settings.system_controller_port)
+
+
+def _access(settings: Settings) -> Access:
+    return Access(settings.system_controller_host, settings.api_key, settings.cors_origins)
+
+
+@asynccontextmanager
+async def _answering(
+    made: Bridge, path: Path, settings: Settings, bound: socket.socket
+) -> AsyncIterator[None]:
+    """The REST API of ``made``, over what it writes at ``path``."""
+    from skald_bridge.adapters.prefect_pool import waiting
+    from skald_bridge.api.app import make_app
+    from skald_bridge.api.backend import Backend
+    from skald_bridge.api.server import serving
+    from skald_bridge.api.watch import Watch
+
+    clock = SystemClock()
+    async with SqliteFile(path, write=False) as file:
+        backend = Backend(
+            made,
+            made.engine,
+            SqliteArchive(file),
+            made.heartbeats,
+            made.commands.create,
+            waiting,
+            clock,
+            clock.now(),
+            settings.system_controller_mode.value,
+            version("prefect-skald"),
+        )
+        watch = Watch(backend, period=settings.redis_sync_period)
+        made.add(watch.loop)
+        async with serving(make_app(backend, watch, _access(settings), settings.dashboard), bound):
+            try:
+                yield
+            finally:
+                watch.close()
 
 
 async def rebuild(path: Path) -> int:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from skald_bridge.domain.commands import Received
 from skald_bridge.domain.facts import Hint, Node, Progress, State, Subtask, Task
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
+from skald_bridge.domain.lifecycle import LifecycleStatus
 from skald_bridge.domain.messages import Message
-from skald_bridge.domain.pulse import NodeBeat
+from skald_bridge.domain.pulse import NodeBeat, Vitals
 from skald_bridge.domain.records import JournalRecord, TaskDocument
+from skald_bridge.domain.wanted import EVERY, Wanted
 
 
 class Clock(Protocol):
@@ -83,16 +87,31 @@ class Engine(Protocol):
         class_name: str,
         attachments: Mapping[str, Any],
         *,
+        task: TaskId | None = None,
         idempotency_key: str | None = None,
         name: str | None = None,
         tags: Sequence[str] = (),
         job_variables: Mapping[str, Any] | None = None,
         labels: Mapping[str, Any] | None = None,
+        priority: int = 0,
+        held: bool = False,
     ) -> Task:
-        """A flow run of the deployment for ``class_name``, scheduled for now."""
+        """A flow run of the deployment for ``class_name``, scheduled for now, or ``held`` until its release.
+
+        ``task`` is the id that Skalds gave it: the task keeps it, and a repeat returns the same task.
+        ``priority`` is 0…10, 10 is taken first.
+        """
         ...
 
-    async def cancel(self, task: TaskId) -> None: ...
+    async def release(self, task: TaskId) -> None:
+        """Let a task that was created ``held`` start now."""
+        ...
+
+    async def fail(self, task: TaskId, reason: str, *, cancelled: bool = False) -> None:
+        """End a task that no node has: Failed, or Cancelled."""
+        ...
+
+    async def cancel(self, task: TaskId, reason: str | None = None) -> None: ...
 
     async def pause(self, task: TaskId) -> None: ...
 
@@ -101,9 +120,9 @@ class Engine(Protocol):
     async def retry(self, task: TaskId) -> None: ...
 
     async def update(
-        self, task: TaskId, changes: Mapping[str, Any], *, timeout: float
+        self, task: TaskId, changes: Mapping[str, Any], *, timeout: float, replace: bool = False
     ) -> tuple[str, int, str | None]:
-        """Send new attachments; returns (``applied`` | ``rejected`` | ``stored``, revision, reason).
+        """Send new attachments, merged into the newest or in their place; returns (``applied`` | ``rejected`` | ``stored``, revision, reason).
 
         ``stored``: the task has not started; it will begin with them.
         """
@@ -149,10 +168,20 @@ class Archive(Protocol):
         """Tasks whose document is not in a terminal state."""
         ...
 
-    async def find(
-        self, *, status: str | None = None, class_name: str | None = None, limit: int = 100, offset: int = 0
-    ) -> list[TaskDocument]:
+    async def find(self, wanted: Wanted = EVERY, *, limit: int = 100, offset: int = 0) -> list[TaskDocument]:
         """Newest first."""
+        ...
+
+    async def count(self, wanted: Wanted = EVERY) -> int:
+        """How many ``find`` would find without a limit."""
+        ...
+
+    async def statuses(self) -> dict[LifecycleStatus, int]:
+        """How many tasks are in each status; a status that no task is in is missing."""
+        ...
+
+    async def class_names(self) -> list[str]:
+        """Of all tasks, sorted; each once."""
         ...
 
 
@@ -164,6 +193,56 @@ class Publisher(Protocol):
 
         Raises:
             Unavailable: Kafka will not take them, whatever time passes.
+        """
+        ...
+
+
+class Subscription(Protocol):
+    """Kafka's records for this bridge, at least once."""
+
+    async def receive(self, most: int) -> list[Received]:
+        """The next records, in order per key; none when a second brought nothing. Raises ``Unavailable``."""
+        ...
+
+    async def commit(self, records: Sequence[Received]) -> None:
+        """These are done: they are not received again. Raises ``Unavailable``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Found:
+    """A document as it is stored; ``ref`` is the store's own name for it."""
+
+    ref: Any
+    data: Mapping[str, Any]
+
+
+class Documents(Protocol):
+    """Task documents that others write. Methods raise ``Unavailable``."""
+
+    async def created(self, limit: int) -> list[Found]:
+        """Status Created and mode Passive, and no task of it is known here; the most urgent first."""
+        ...
+
+    async def again(self, limit: int) -> list[Found]:
+        """Those of ended tasks that somebody set to Created again."""
+        ...
+
+    async def assigned(self, executors: Sequence[NodeId], limit: int) -> list[Found]:
+        """Status Assigning, meant for one of these executors, and no task of it is known here."""
+        ...
+
+    async def get(self, task: TaskId) -> Found | None: ...
+
+    async def refuse(self, ref: Any, reason: str, now: datetime) -> None:
+        """Mark as Failed a document that cannot even be named."""
+        ...
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
+        """Yields whenever a document may have become Created or Assigning; ends with the connection.
+
+        Raises:
+            Unavailable: the store does not tell of changes, or does not answer.
         """
         ...
 
@@ -211,6 +290,10 @@ class Pulse(Protocol):
         ...
 
     async def error(self, task: TaskId, now: datetime) -> str | None: ...
+
+    async def vitals(self, tasks: Sequence[TaskId], now: datetime) -> dict[TaskId, Vitals]:
+        """``heartbeat``, ``exception`` and ``error`` of many at once; tasks without any are missing."""
+        ...
 
     async def nodes(self, now: datetime) -> dict[NodeId, int]:
         """Heartbeats of the nodes that are alive."""

@@ -13,6 +13,8 @@ from typing import Annotated, Any
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from skald_bridge.domain.commands import Controller
+from skald_bridge.domain.deadlines import LatePolicy
 from skald_bridge.settings_values import Days, Names, Paths, level_name
 
 
@@ -56,6 +58,7 @@ def _skalds(default: Any, name: str, description: str, **rules: Any) -> Any:
     return Field(default, validation_alias=name, description=description, **rules)
 
 
+_LOWER = ("skald_mode", "log_format", "controller", "late")
 Seconds = Annotated[float, Field(ge=0)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -125,6 +128,30 @@ class Settings(BaseSettings):
         ("file", "rtsp", "rtsps", "http", "https"), description="Kinds of URL that task inputs may have."
     )
 
+    controller: Controller = Field(
+        Controller.OURS,
+        description="Who decides which documents run: ours (this bridge), or upstream (a Skalds System Controller).",
+    )
+    late: LatePolicy = Field(
+        LatePolicy.FAIL,
+        description="What becomes of tasks past their deadlineDateTime: fail, cancel or ignore.",
+    )
+
+    kafka_block: str | None = Field(
+        None,
+        description="Name of a Kafka Cluster block saved in Prefect, instead of KAFKA_HOST and the like.",
+    )
+    kafka_group: str = Field(
+        "skald-bridge",
+        min_length=1,
+        description="Kafka's consumer group of this bridge; each bridge has its own.",
+    )
+    redis_block: str | None = Field(
+        None, description="Name of a Redis Cache block saved in Prefect, instead of REDIS_HOST and the like."
+    )
+    mongo_block: str | None = Field(
+        None, description="Name of a Mongo Archive block saved in Prefect, instead of MONGO_HOST and DB_NAME."
+    )
     kafka_host: str | None = _skalds(
         None, "KAFKA_HOST", "Kafka's host; without it events stay in the journal."
     )
@@ -170,6 +197,15 @@ class Settings(BaseSettings):
         "127.0.0.1", "SYSTEM_CONTROLLER_HOST", "Address the REST API listens on."
     )
     system_controller_port: Port = _skalds(8000, "SYSTEM_CONTROLLER_PORT", "Port of the REST API.")
+    api_key: SecretStr | None = Field(
+        None, description="Key of the REST API; needed where others than this machine can reach it."
+    )
+    cors_origins: Annotated[Names, NoDecode] = Field(
+        (), description="Origins of other pages that may call the REST API, such as https://desk.example."
+    )
+    dashboard: Path | None = Field(
+        None, description="Folder of a built dashboard page, which is served under /dashboard."
+    )
     monitor_skald_interval: float = _skalds(
         5, "MONITOR_SKALD_INTERVAL", "Seconds between looks at the nodes.", gt=0
     )
@@ -191,7 +227,7 @@ class Settings(BaseSettings):
             return cls.model_fields[info.field_name].get_default()
         return value
 
-    @field_validator("home", "yaml_file", "log_path", mode="after")
+    @field_validator("home", "yaml_file", "log_path", "dashboard", mode="after")
     @classmethod
     def _at_home(cls, value: Path | None) -> Path | None:
         return value.expanduser() if value is not None else None
@@ -207,10 +243,12 @@ class Settings(BaseSettings):
         "dispatcher_strategy",
         "skald_mode",
         "log_format",
+        "controller",
+        "late",
         mode="before",
     )
     @classmethod
     def _any_case(cls, value: Any, info: ValidationInfo) -> Any:
         if not isinstance(value, str):
             return value
-        return value.lower() if info.field_name in ("skald_mode", "log_format") else value.upper()
+        return value.lower() if info.field_name in _LOWER else value.upper()

@@ -23,6 +23,9 @@ _EXAMPLES = {
     "yaml_file": "all_workers.yml",
     "limit": 4,
     "log_path": "logs",
+    "kafka_block": "events",
+    "redis_block": "heartbeats",
+    "mongo_block": "tasks",
     "kafka_host": "127.0.0.1",
     "kafka_username": "skald",
     "kafka_password": "secret",
@@ -31,6 +34,8 @@ _EXAMPLES = {
     "redis_username": "skald",
     "redis_password": "secret",
     "redis_ca_file": "/etc/ssl/redis-ca.pem",
+    "api_key": "a long random text",
+    "dashboard": "skalds/system_controller/static/dashboard",
     "mongo_host": "mongodb://127.0.0.1:27017/",
 }
 

@@ -10,24 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 from confluent_kafka import KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from skald_bridge.domain.errors import Rejected, Unavailable
+from skald_bridge.adapters.kafka_topics import CLIENT, REFUSED, Topics, explained
+from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.messages import Message
 
 _STEP = 0.25
 """Seconds after which a publisher that waits looks whether it was closed."""
-_ANSWER_SECONDS = 10.0
 _LINGER_MS = 2
-_CLIENT = "skald-bridge"
-_REFUSED = frozenset(
-    {
-        KafkaError._AUTHENTICATION,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-    }
-)
 _log = logging.getLogger("skald_bridge.kafka")
 
 
@@ -38,13 +28,9 @@ class KafkaPublisher:
     its patience: a batch ends stored, in order, or this process ends first.
     """
 
-    def __init__(
-        self, connection: dict[str, Any], *, topics: Sequence[str], partitions: int, replicas: int
-    ) -> None:
+    def __init__(self, connection: dict[str, Any], topics: Topics) -> None:
         self._connection = connection
         self._topics = topics
-        self._partitions = partitions
-        self._replicas = replicas
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka")
         self._closed = threading.Event()
         self._producer: Producer | None = None
@@ -80,7 +66,7 @@ class KafkaPublisher:
             failed.append(error.args[0])
         if failed or self._refused is not None:
             self._end()
-            raise self._explained(failed[0] if failed else self._refused)
+            raise explained(self._connection, failed[0] if failed else self._refused)
         if self._closed.is_set() and len(producer):
             raise Unavailable("Kafka did not store the last messages before the end")
 
@@ -95,7 +81,7 @@ class KafkaPublisher:
 
     def _connected(self) -> Producer:
         if self._producer is None:
-            self._make_topics()
+            self._topics.make(self._common(), lambda: self._refused)
             self._producer = Producer(
                 {
                     **self._common(),
@@ -111,42 +97,15 @@ class KafkaPublisher:
         return self._producer
 
     def _common(self) -> dict[str, Any]:
-        return {"client.id": _CLIENT, "error_cb": self._hear, **self._connection}
+        return {"client.id": CLIENT, "error_cb": self._hear, **self._connection}
 
     def _hear(self, error: KafkaError) -> None:
         """What librdkafka tells of no request in particular; all else but a refusal it tries again itself."""
-        if error.code() in _REFUSED:
+        if error.code() in REFUSED:
             self._refused = error
-
-    def _make_topics(self) -> None:
-        """Those that are missing; never more replicas than there are brokers."""
-        admin = AdminClient(self._common(), logger=_log)
-        try:
-            found = admin.list_topics(timeout=_ANSWER_SECONDS)
-            missing = [topic for topic in self._topics if topic not in found.topics]
-            replicas = min(self._replicas, max(1, len(found.brokers)))
-            wanted = [
-                NewTopic(topic, num_partitions=self._partitions, replication_factor=replicas)
-                for topic in missing
-            ]
-            if wanted:
-                for made in admin.create_topics(wanted, operation_timeout=_ANSWER_SECONDS).values():
-                    made.result(_ANSWER_SECONDS)
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                admin.poll(0)  # why a connection failed is told only here
-                raise self._explained(self._refused or error.args[0]) from error
 
     def _end(self) -> None:
         if self._producer is not None:
             self._producer.purge()
             self._producer.flush(_STEP)
             self._producer = None
-
-    def _explained(self, error: KafkaError | None) -> Exception:
-        assert error is not None
-        where = self._connection.get("bootstrap.servers", "?")
-        said = f"Kafka at {where}: {error.str()}"
-        if error.code() in _REFUSED:
-            return Rejected(said, remedy="Check KAFKA_USERNAME, KAFKA_PASSWORD and the user's rights.")
-        return Unavailable(said, remedy="It is tried again; nothing is lost meanwhile.")

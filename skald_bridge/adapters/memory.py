@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType, lifecycle_of
-from skald_bridge.domain.pulse import NodeBeat
+from skald_bridge.domain.pulse import SILENT, NodeBeat, Vitals
 from skald_bridge.domain.records import JournalRecord, TaskDocument
+from skald_bridge.domain.wanted import EVERY, Wanted
 
 BEAT_TTL = timedelta(seconds=8)
 END_TTL = timedelta(seconds=3600)
@@ -76,18 +78,19 @@ class MemoryArchive:
     async def open(self) -> list[TaskId]:
         return [document.id for document in self._documents.values() if document.lifecycle not in _CLOSED]
 
-    async def find(
-        self, *, status: str | None = None, class_name: str | None = None, limit: int = 100, offset: int = 0
-    ) -> list[TaskDocument]:
-        """``status`` is a Skalds lifecycle status."""
-        wanted = LifecycleStatus(status) if status is not None else None
-        found = [
-            document
-            for document in self._documents.values()
-            if wanted in (None, document.lifecycle) and class_name in (None, document.class_name)
-        ]
+    async def find(self, wanted: Wanted = EVERY, *, limit: int = 100, offset: int = 0) -> list[TaskDocument]:
+        found = [document for document in self._documents.values() if wanted.holds(document)]
         found.sort(key=lambda document: (document.created, document.id), reverse=True)
         return found[offset : offset + limit]
+
+    async def count(self, wanted: Wanted = EVERY) -> int:
+        return sum(wanted.holds(document) for document in self._documents.values())
+
+    async def statuses(self) -> dict[LifecycleStatus, int]:
+        return dict(Counter(document.lifecycle for document in self._documents.values()))
+
+    async def class_names(self) -> list[str]:
+        return sorted({document.class_name for document in self._documents.values()})
 
 
 class MemoryCursor:
@@ -141,6 +144,15 @@ class MemoryPulse:
     async def error(self, task: TaskId, now: datetime) -> str | None:
         message, until = self._errors.get(task, (None, now))
         return message if until > now else None
+
+    async def vitals(self, tasks: Sequence[TaskId], now: datetime) -> dict[TaskId, Vitals]:
+        found = {
+            task: Vitals(
+                await self.heartbeat(task, now), await self.exception(task, now), await self.error(task, now)
+            )
+            for task in tasks
+        }
+        return {task: vitals for task, vitals in found.items() if vitals != SILENT}
 
     async def nodes(self, now: datetime) -> dict[NodeId, int]:
         return {id: kept.value for id, kept in self._nodes.items() if kept.until > now}

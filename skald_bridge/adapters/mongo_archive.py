@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -15,6 +16,7 @@ from skald_bridge.domain.errors import InvalidInput, Unavailable
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType, lifecycle_of
 from skald_bridge.domain.records import TaskDocument
+from skald_bridge.domain.wanted import EVERY, Wanted
 from skald_bridge.wire.skalds import document_json, document_of
 
 COLLECTION = "tasks"
@@ -37,6 +39,7 @@ class MongoArchive:
 
     A document that another client inserted and that was never put here has no ``sequence``: ``get``, ``read``,
     ``open`` and ``find`` pass it over. The first ``put`` of its task takes it over; fields that are not ours stay.
+    ``attachments`` are what the task is to have, and anybody may write them; what it has, ``appliedAttachments``.
     Integers beyond 64 bits come back as text, and NUL in a field's name as ␀: MongoDB holds neither.
     """
 
@@ -47,6 +50,10 @@ class MongoArchive:
         concern = WriteConcern("majority", j=True)
         self._tasks = self._client.get_database(database).get_collection(collection, write_concern=concern)
         self._indexed = False
+
+    @property
+    def collection(self) -> AsyncCollection[dict[str, Any]]:
+        return self._tasks
 
     async def __aenter__(self) -> Self:
         return self
@@ -61,8 +68,9 @@ class MongoArchive:
             await self._put(pending[start : start + BATCH])
 
     async def _put(self, documents: Sequence[TaskDocument]) -> None:
-        async with self._answering():
+        async with self.answering():
             await self._ensure_indexes()
+            await self._hand_on([document for document in documents if document.revision > 1])
             # Each task that is left has a document by now: it is newer, or it is updated.
             left = await self._write(documents, insert=True)
             refused = await self._write(left, insert=False) if left else []
@@ -71,6 +79,24 @@ class MongoArchive:
                 f"MongoDB refuses the documents of {len(refused)} tasks as duplicates",
                 remedy=f"Remove unique indexes other than the one on id from {self._tasks.full_name}.",
             )
+
+    async def _hand_on(self, documents: Sequence[TaskDocument]) -> None:
+        """New attachments, unless somebody wrote there what the task has not got yet: his are newer."""
+        if not documents:
+            return
+        wanted = {"id": {"$in": [document.id for document in documents]}}
+        fields = {"_id": 0, "id": 1, "attachments": 1, "appliedAttachments": 1, "appliedRevision": 1}
+        there = {data["id"]: data for data in await self._tasks.find(wanted, fields).to_list()}
+        operations = [
+            UpdateOne({"id": document.id, "attachments": data["attachments"]}, {"$set": {"attachments": new}})
+            for document in documents
+            if (data := there.get(document.id)) is not None
+            and (new := storable(document.attachments)) != data.get("attachments")
+            and document.revision > data.get("appliedRevision", document.revision)
+            and data.get("attachments") == data.get("appliedAttachments")
+        ]
+        if operations:
+            await self._tasks.bulk_write(operations, ordered=False)
 
     async def _write(self, documents: Sequence[TaskDocument], *, insert: bool) -> list[TaskDocument]:
         """Those that an insert elsewhere, or a newer document, stood in the way of."""
@@ -94,25 +120,33 @@ class MongoArchive:
 
     async def open(self) -> list[TaskId]:
         wanted = {"lifecycleStatus": {"$nin": _CLOSED}, **_OURS}
-        async with self._answering():
+        async with self.answering():
             found = await self._tasks.find(wanted, {"_id": 0, "id": 1}).to_list()
         return [TaskId(document["id"]) for document in found]
 
-    async def find(
-        self, *, status: str | None = None, class_name: str | None = None, limit: int = 100, offset: int = 0
-    ) -> list[TaskDocument]:
-        """``status`` is a Skalds lifecycle status."""
-        given = {
-            "lifecycleStatus": LifecycleStatus(status).value if status else None,
-            "className": class_name,
-        }
-        wanted = {field: value for field, value in given.items() if value is not None}
+    async def find(self, wanted: Wanted = EVERY, *, limit: int = 100, offset: int = 0) -> list[TaskDocument]:
         if limit <= 0:
             return []  # to MongoDB, a limit of 0 is none
-        return await self._documents(wanted, sort=_NEWEST, skip=offset, limit=limit)
+        return await self._documents(_query(wanted), sort=_NEWEST, skip=offset, limit=limit)
+
+    async def count(self, wanted: Wanted = EVERY) -> int:
+        async with self.answering():
+            return await self._tasks.count_documents({**_query(wanted), **_OURS})
+
+    async def statuses(self) -> dict[LifecycleStatus, int]:
+        by_status = {"$group": {"_id": "$lifecycleStatus", "count": {"$sum": 1}}}
+        async with self.answering():
+            cursor = await self._tasks.aggregate([{"$match": _OURS}, by_status])
+            found = {group["_id"]: group["count"] for group in await cursor.to_list()}
+        return {status: found[status.value] for status in LifecycleStatus if status.value in found}
+
+    async def class_names(self) -> list[str]:
+        async with self.answering():
+            found = await self._tasks.distinct("className", _OURS)
+        return sorted(name for name in found if isinstance(name, str))
 
     async def _documents(self, wanted: Mapping[str, Any], **options: Any) -> list[TaskDocument]:
-        async with self._answering():
+        async with self.answering():
             found = await self._tasks.find({**wanted, **_OURS}, {"_id": 0}, **options).to_list()
         return [document for data in found if (document := _document(data)) is not None]
 
@@ -131,7 +165,8 @@ class MongoArchive:
         self._indexed = True
 
     @asynccontextmanager
-    async def _answering(self) -> AsyncIterator[None]:
+    async def answering(self) -> AsyncIterator[None]:
+        """MongoDB's errors in our words."""
         try:
             yield
         except PyMongoError as error:
@@ -156,10 +191,13 @@ def update_of(document: TaskDocument, *, insert: bool) -> UpdateOne:
     """
     version = document.sequence * _REVISIONS + document.revision
     fields: dict[str, Any] = {**storable(document_json(document)), "version": version}
+    fields |= {"appliedAttachments": fields["attachments"], "appliedRevision": document.revision}
+    inserted = {"attachments": fields.pop("attachments")}
     unsaid = [name for name in _KEPT_WHERE_WE_SAY_NOTHING if fields[name] is None]
-    update: dict[str, Any] = {"$set": {name: fields[name] for name in fields if name not in unsaid}}
-    if unsaid:
-        update["$setOnInsert"] = dict.fromkeys(unsaid)
+    update = {
+        "$set": {name: fields[name] for name in fields if name not in unsaid},
+        "$setOnInsert": {**inserted, **dict.fromkeys(unsaid)},
+    }
     # Not "$or": some servers look through all documents for one. A document without a version is not newer.
     return UpdateOne({"id": document.id, "version": {"$not": {"$gt": version}}}, update, upsert=insert)
 
@@ -176,10 +214,28 @@ def storable(value: Any) -> Any:
     return value
 
 
+def _query(wanted: Wanted) -> dict[str, Any]:
+    """Parts are escaped: to MongoDB they are patterns, to us they are text."""
+    parts = [("id", wanted.id_part), ("className", wanted.class_part)]
+    given = {
+        "lifecycleStatus": wanted.status.value if wanted.status is not None else None,
+        "executor": wanted.executor,
+        "$and": [
+            {field: {"$regex": re.escape(part.replace("\0", "␀")), "$options": "i"}}
+            for field, part in parts
+            if part is not None
+        ]
+        or None,
+        "className": wanted.class_name,
+    }
+    return {field: value for field, value in given.items() if value is not None}
+
+
 def _document(data: Mapping[str, Any]) -> TaskDocument | None:
     """``None`` for what another client made unreadable."""
     try:
-        return document_of({**data, "attachments": data["attachments"] or {}})
+        applied = data.get("appliedAttachments") or data["attachments"] or {}
+        return document_of({**data, "attachments": applied})
     except (KeyError, TypeError, ValueError):
         return None
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,42 +15,64 @@ from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.states import Paused, Scheduled
 
 from skald_bridge.adapters.prefect_api import translated
-from skald_bridge.adapters.prefect_deployments import COMPARE, check_names, chosen, parameters_of
+from skald_bridge.adapters.prefect_deployments import (
+    COMPARE,
+    check_names,
+    chosen,
+    parameters_of,
+    place_of,
+    queue_name,
+)
+from skald_bridge.adapters.prefect_mapping import TASK_TAG
 from skald_bridge.adapters.prefect_reading import POOL_TYPE, Reading
+from skald_bridge.domain.dependencies import HELD
+from skald_bridge.domain.documents import PRIORITY_LABEL
 from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected
 from skald_bridge.domain.facts import Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 
 PAUSE_SECONDS = 10 * 365 * 86400
+_HELD_FOR = timedelta(days=10 * 365)
 
 
 class Commands(Reading):
     """The commands of the ``Engine`` port, all but the hot update."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._queues: set[tuple[str, str]] = set()
+        self._making = asyncio.Lock()
 
     async def create(
         self,
         class_name: str,
         attachments: Mapping[str, Any],
         *,
+        task: TaskId | None = None,
         idempotency_key: str | None = None,
         name: str | None = None,
         tags: Sequence[str] = (),
         job_variables: Mapping[str, Any] | None = None,
         labels: Mapping[str, Any] | None = None,
+        priority: int = 0,
+        held: bool = False,
     ) -> Task:
         deployment = await self.deployment_for(class_name)
         _, parameters = parameters_of(deployment, attachments)
+        given = {**(labels or {}), **({PRIORITY_LABEL: priority} if priority else {})}
         try:
             check_names(parameters, deployment.get("parameter_openapi_schema"))
             run = await self.client.create_flow_run_from_deployment(
                 UUID(deployment["id"]),
                 parameters=parameters,
                 name=name,
-                tags=tags,
-                idempotency_key=idempotency_key,
+                tags=tags if task is None else [*tags, TASK_TAG + task],
+                idempotency_key=idempotency_key if task is None else TASK_TAG + task,
                 job_variables=dict(job_variables) if job_variables else None,
-                labels=dict(labels) if labels else None,
+                labels=given or None,
+                state=_held() if held else None,
+                work_queue_name=await self.queue_for(deployment, priority),
             )
         except Exception as error:
             raise _named(class_name, translated(error)) from error
@@ -71,20 +96,47 @@ class Commands(Reading):
         pools = await self.pages("/work_pools/filter", {"work_pools": {"type": {"any_": [POOL_TYPE]}}})
         return chosen(rows, {pool["name"] for pool in pools})
 
-    async def cancel(self, task: TaskId) -> None:
-        await self._propose(task, State(type=PrefectStateType.CANCELLING), "cancelled")
+    async def queue_for(self, deployment: Mapping[str, Any], priority: int) -> str | None:
+        """The work queue that is served in this priority's turn; made where there is none yet.
+
+        ``None``, the deployment's own, for priority 0, and for a deployment that has a queue of its own choice.
+        """
+        pool, own = deployment.get("work_pool_name"), deployment.get("work_queue_name")
+        if not priority or not pool or own not in (None, "default"):
+            return None
+        name = queue_name(priority)
+        async with self._making:
+            if (pool, name) not in self._queues:
+                queues = await self.pages(f"/work_pools/{pool}/queues/filter", {})
+                if name not in (names := [queue["name"] for queue in queues]):
+                    body = {"name": name, "priority": place_of(priority, names)}
+                    with suppress(InvalidInput):  # another bridge was quicker
+                        await self.call("POST", f"/work_pools/{pool}/queues", body)
+                self._queues.add((pool, name))
+        return name
+
+    async def release(self, task: TaskId) -> None:
+        await self._propose(task, Scheduled(), "released")
+
+    async def fail(self, task: TaskId, reason: str, *, cancelled: bool = False) -> None:
+        kind = PrefectStateType.CANCELLED if cancelled else PrefectStateType.FAILED
+        await self._propose(task, State(type=kind, message=reason), "ended")
+
+    async def cancel(self, task: TaskId, reason: str | None = None) -> None:
+        await self._propose(task, State(type=PrefectStateType.CANCELLING, message=reason), "cancelled")
         last = (await self.history(task))[-2:]
         if [state.type for state in last] == [StateType.SCHEDULED, StateType.CANCELLING]:
             # It waited for a retry: no process is left that would end it.
-            await self._propose(task, State(type=PrefectStateType.CANCELLED), "cancelled")
+            cancelled = State[Any](type=PrefectStateType.CANCELLED, message=reason)
+            await self._propose(task, cancelled, "cancelled")
 
     async def pause(self, task: TaskId) -> None:
         await self._propose(task, Paused(timeout_seconds=PAUSE_SECONDS, reschedule=False), "paused")
 
     async def resume(self, task: TaskId) -> None:
-        await self._run(task)
+        run = await self.run_id(task)
         try:
-            result = await self.client.resume_flow_run(UUID(task))
+            result = await self.client.resume_flow_run(UUID(run))
         except Exception as error:
             raise translated(error) from error
         _accepted(result, task, "resumed")
@@ -100,9 +152,9 @@ class Commands(Reading):
         await self._propose(task, Scheduled(name="AwaitingRetry"), "retried")
 
     async def _propose(self, task: TaskId, state: State[Any], done: str) -> None:
-        await self._run(task)
+        run = await self.run_id(task)
         try:
-            result = await self.client.set_flow_run_state(UUID(task), state)
+            result = await self.client.set_flow_run_state(UUID(run), state)
         except Exception as error:
             raise translated(error) from error
         _accepted(result, task, done)
@@ -115,6 +167,11 @@ def _accepted(result: OrchestrationResult[Any], task: TaskId, done: str) -> None
         return
     reason = getattr(result.details, "reason", None) or "Prefect gives no reason"
     raise Rejected(f"Task {task} cannot be {done}: {reason}", remedy=f"`skald task {task}` shows its state.")
+
+
+def _held() -> State[Any]:
+    """Far in the future: no worker takes it before it is released."""
+    return Scheduled(name=HELD, scheduled_time=datetime.now(UTC) + _HELD_FOR)
 
 
 def _is_cancelled(result: OrchestrationResult[Any]) -> bool:

@@ -26,6 +26,20 @@ def chosen(deployments: Sequence[Mapping[str, Any]], skald_pools: set[str]) -> M
     )
 
 
+_QUEUE = "priority-"
+
+
+def queue_name(priority: int) -> str:
+    """The work queue of tasks of a priority 1…10."""
+    return f"{_QUEUE}{priority}"
+
+
+def place_of(priority: int, queues: Sequence[str]) -> int:
+    """Where among a pool's queues that of ``priority`` belongs, 1 is served first: before all but higher ones."""
+    found = (name.removeprefix(_QUEUE) for name in queues if name.startswith(_QUEUE))
+    return 1 + sum(text.isdigit() and int(text) > priority for text in found)
+
+
 def attachments_parameter(schema: Mapping[str, Any] | None) -> str | None:
     """Name of the single object parameter; ``None`` for a flow with other parameters."""
     properties: Mapping[str, Any] = (schema or {}).get("properties") or {}

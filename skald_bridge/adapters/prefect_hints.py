@@ -10,16 +10,18 @@ from prefect.events import Event
 from prefect.events.clients import PrefectEventSubscriber, get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
 
-from skald_bridge.adapters.prefect_api import PrefectApi, translated
-from skald_bridge.adapters.prefect_mapping import RUN_PREFIX, hint_of
+from skald_bridge.adapters.prefect_api import translated
+from skald_bridge.adapters.prefect_identity import Identity
+from skald_bridge.adapters.prefect_mapping import RUN_PREFIX, hint_of, run_of
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.facts import Hint
+from skald_bridge.domain.ids import TaskId
 from work_pools.messages import UPDATE_APPLIED
 
 _log = logging.getLogger("skald_bridge.hints")
 
 
-class Hints(PrefectApi):
+class Hints(Identity):
     """Every subscription is one connection: when it breaks, the iterator ends, so that the gap is seen."""
 
     @asynccontextmanager
@@ -32,23 +34,22 @@ class Hints(PrefectApi):
             except Exception as error:
                 known = translated(error)
                 raise known if known is not error else _broken(error) from error
-            yield _hints(subscriber)
+            yield self._hints(subscriber)
+
+    async def _hints(self, subscriber: PrefectEventSubscriber) -> AsyncIterator[Hint]:
+        while True:
+            try:
+                event = await anext(subscriber)
+            except Exception as error:
+                _log.debug("event stream ended: %s", error)
+                return
+            if (hint := _read(event, self.known_task(run_of(event)))) is not None:
+                yield hint
 
 
-async def _hints(subscriber: PrefectEventSubscriber) -> AsyncIterator[Hint]:
-    while True:
-        try:
-            event = await anext(subscriber)
-        except Exception as error:
-            _log.debug("event stream ended: %s", error)
-            return
-        if (hint := _read(event)) is not None:
-            yield hint
-
-
-def _read(event: Event) -> Hint | None:
+def _read(event: Event, task: TaskId | None) -> Hint | None:
     try:
-        return hint_of(event)
+        return hint_of(event, task)
     except (KeyError, TypeError, ValueError) as error:
         _log.warning(
             "event %s of %s not understood (%s); the sweep makes up for it", event.id, event.event, error

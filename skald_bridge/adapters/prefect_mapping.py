@@ -17,6 +17,9 @@ from work_pools import messages
 
 NODE_LABEL = "skald.node"
 RUN_PREFIX = "prefect.flow-run."
+TASK_TAG = "skald.task:"
+"""Begins the tag, and the idempotency key, of the run of a task that Skalds named; its id follows."""
+_TAG_PREFIX = f"prefect.tag.{TASK_TAG}"
 _NOT_STATES = frozenset({"prefect.flow-run.heartbeat"})
 
 
@@ -42,7 +45,8 @@ def task_of(run: Mapping[str, Any], class_name: str, deployment: str | None) -> 
     if node is None and state is not None:
         node = claimed_by(state)
     return Task(
-        id=TaskId(run["id"]),
+        id=task_id_of(run),
+        run=run["id"],
         name=run["name"],
         class_name=class_name,
         state=state,
@@ -55,12 +59,20 @@ def task_of(run: Mapping[str, Any], class_name: str, deployment: str | None) -> 
         queue=run.get("work_queue_name"),
         deployment=deployment,
         deployment_id=run.get("deployment_id"),
-        tags=tuple(run.get("tags") or ()),
+        tags=tuple(tag for tag in run.get("tags") or () if not tag.startswith(TASK_TAG)),
         labels=labels,
         start=moment(run.get("start_time")),
         end=moment(run.get("end_time")),
         parent=_parent(labels),
     )
+
+
+def task_id_of(run: Mapping[str, Any]) -> TaskId:
+    """Skalds' id where the task has one; a copy of such a run has its tag, but not its key."""
+    key = run.get("idempotency_key") or ""
+    if key.startswith(TASK_TAG) and key in (run.get("tags") or ()):
+        return TaskId(key.removeprefix(TASK_TAG))
+    return TaskId(run["id"])
 
 
 def attachments_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,13 +130,16 @@ def node_of(worker: Mapping[str, Any], pool: str, announcements: Mapping[str, An
     )
 
 
-def hint_of(event: Event) -> Hint | None:
-    """What an event says of a task; ``None`` for one that says nothing of its state or attachments."""
+def hint_of(event: Event, task: TaskId | None = None) -> Hint | None:
+    """What an event says of a task; ``None`` for one that says nothing of its state or attachments.
+
+    ``task``: whose run it is, where that is known already.
+    """
     resource = event.resource
-    run_id = resource.id.removeprefix(RUN_PREFIX)
+    task = task or _told_task(event)
     if event.event == messages.UPDATE_APPLIED:
         payload = event.payload
-        return RevisionHint(TaskId(run_id), int(payload["revision"]), dict(payload["attachments"]))
+        return RevisionHint(task, int(payload["revision"]), dict(payload["attachments"]))
     if event.event in _NOT_STATES or "prefect.state-type" not in resource:
         return None
     state = State(
@@ -136,13 +151,24 @@ def hint_of(event: Event) -> Hint | None:
     )
     intended = event.payload.get("intended") or {}
     return StateHint(
-        task=TaskId(run_id),
+        task=task,
         state=state,
         follows=StateId(str(event.follows)) if event.follows else None,
         first="intended" in event.payload and intended.get("from") is None,
         name=resource.get("prefect.resource.name") or "",
         class_name=_flow_name(event),
     )
+
+
+def run_of(event: Event) -> str:
+    return event.resource.id.removeprefix(RUN_PREFIX)
+
+
+def _told_task(event: Event) -> TaskId:
+    for related in event.related:
+        if related.role == "tag" and related.id.startswith(_TAG_PREFIX):
+            return TaskId(related.id.removeprefix(_TAG_PREFIX))
+    return TaskId(run_of(event))
 
 
 def _flow_name(event: Event) -> str:

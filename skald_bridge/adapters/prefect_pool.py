@@ -70,7 +70,7 @@ async def waiting(task: Task) -> Waiting:
     """What could hold a task back in Prefect: its pool, queue and deployment, as they are now."""
     try:
         async with get_client() as client:
-            run = await client.read_flow_run(UUID(task.id))
+            run = await client.read_flow_run(UUID(task.run))
             pool = None
             if task.pool is not None:
                 try:

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from skald_bridge.adapters.prefect_api import PAGE, PrefectApi
+from skald_bridge.adapters.prefect_api import PAGE
+from skald_bridge.adapters.prefect_identity import Identity
 from skald_bridge.adapters.prefect_mapping import (
-    is_uuid,
     moment,
     node_of,
     progress_of,
@@ -29,21 +29,14 @@ _TERMINAL = [state.value for state in StateType if state.terminal]
 _LIVE = {"type": {"not_any_": _TERMINAL}}
 
 
-class Reading(PrefectApi):
+class Reading(Identity):
     """The questions of the ``Engine`` port."""
 
     async def task(self, task: TaskId) -> Task:
-        run = await self._run(task)
-        return (await self._tasks([run]))[0]
+        return (await self._tasks([await self.row(task)]))[0]
 
     async def read(self, tasks: Sequence[TaskId]) -> dict[TaskId, Task]:
-        wanted = [task for task in tasks if is_uuid(task)]
-        found: dict[TaskId, Task] = {}
-        for start in range(0, len(wanted), PAGE):
-            ids = wanted[start : start + PAGE]
-            runs = await self.pages("/flow_runs/filter", {"flow_runs": {"id": {"any_": ids}}})
-            found.update({task.id: task for task in await self._tasks(runs)})
-        return found
+        return {task.id: task for task in await self._tasks(await self.rows(tasks))}
 
     async def tasks(
         self, *, states: Sequence[str] = (), class_name: str | None = None, limit: int = PAGE, offset: int = 0
@@ -75,33 +68,41 @@ class Reading(PrefectApi):
             yield await self._tasks(runs)
 
     async def history(self, task: TaskId) -> list[State]:
-        rows = await self.call("GET", "/flow_run_states/", params={"flow_run_id": task})
+        try:
+            run = await self.run_id(task)
+        except NotFound:
+            return []
+        rows = await self.call("GET", "/flow_run_states/", params={"flow_run_id": run})
         return ordered([state_of(row) for row in rows])
 
     async def subtasks(self, task: TaskId) -> list[Subtask]:
         runs = await self.pages(
             "/task_runs/filter",
-            {"task_runs": {"flow_run_id": {"any_": [task]}}, "sort": "EXPECTED_START_TIME_ASC"},
+            {
+                "task_runs": {"flow_run_id": {"any_": [await self.run_id(task)]}},
+                "sort": "EXPECTED_START_TIME_ASC",
+            },
         )
         return [subtask_of(run) for run in runs if not stands_for_task(run)]
 
     async def progress(self, tasks: Sequence[TaskId]) -> dict[TaskId, Progress]:
         newest: dict[TaskId, Progress] = {}
-        for start in range(0, len(tasks), PAGE):
-            ids = list(tasks[start : start + PAGE])
+        by_run = await self.run_ids(tasks)
+        for start in range(0, len(by_run), PAGE):
+            ids = list(by_run)[start : start + PAGE]
             rows = await self.pages(
                 "/artifacts/filter",
                 {
                     "artifacts": {
                         "flow_run_id": {"any_": ids},
                         "type": {"any_": ["progress"]},
-                        "key": {"any_": [f"progress-{task}" for task in ids]},
+                        "key": {"any_": [f"progress-{run}" for run in ids]},
                     },
                     "sort": "UPDATED_DESC",
                 },
             )
             for row in rows:
-                newest.setdefault(TaskId(row["flow_run_id"]), progress_of(row))
+                newest.setdefault(by_run[row["flow_run_id"]], progress_of(row))
         return newest
 
     async def nodes(self) -> list[Node]:
@@ -118,7 +119,8 @@ class Reading(PrefectApi):
 
     async def node_log(self, task: TaskId) -> list[tuple[datetime, str]]:
         rows = await self.pages(
-            "/logs/filter", {"logs": {"flow_run_id": {"any_": [task]}}, "sort": "TIMESTAMP_ASC"}
+            "/logs/filter",
+            {"logs": {"flow_run_id": {"any_": [await self.run_id(task)]}}, "sort": "TIMESTAMP_ASC"},
         )
         return [(_at(row), row["message"]) for row in rows if row["name"] == NODE_LOGGER]
 
@@ -130,15 +132,6 @@ class Reading(PrefectApi):
     async def version(self) -> str:
         return str(await self.call("GET", "/admin/version"))
 
-    async def _run(self, task: TaskId) -> Mapping[str, Any]:
-        if not is_uuid(task):
-            raise NotFound(f"No task {task!r}", remedy="`skald tasks` lists them with their ids.")
-        try:
-            run: Mapping[str, Any] = await self.call("GET", f"/flow_runs/{task}")
-        except NotFound as error:
-            raise NotFound(f"No task {task}", remedy="`skald tasks` lists them with their ids.") from error
-        return run
-
     async def _filtered(self, flow_runs: Mapping[str, Any]) -> list[Task]:
         return await self._tasks(
             await self.pages("/flow_runs/filter", {"flow_runs": flow_runs, "sort": "ID_DESC"})
@@ -146,6 +139,7 @@ class Reading(PrefectApi):
 
     async def _tasks(self, runs: Iterable[Mapping[str, Any]]) -> list[Task]:
         unique = list({run["id"]: run for run in runs}.values())
+        self.learn(unique)
         flows = await self.flow_names(run["flow_id"] for run in unique)
         deployments = await self.deployment_names(
             run["deployment_id"] for run in unique if run.get("deployment_id")

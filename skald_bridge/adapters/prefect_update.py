@@ -35,13 +35,15 @@ Answer = tuple[str, int, str | None]
 class Updates(Commands):
     """``Engine.update``."""
 
-    async def update(self, task: TaskId, changes: Mapping[str, Any], *, timeout: float) -> Answer:
+    async def update(
+        self, task: TaskId, changes: Mapping[str, Any], *, timeout: float, replace: bool = False
+    ) -> Answer:
         deadline = asyncio.get_running_loop().time() + timeout
         found = await self.task(task)
         if not _started(found):
-            return await self._store(found, changes)
+            return await self._store(found, changes, replace)
         async with self._conversation(found) as (outgoing, incoming):
-            request = await self._request(found, changes)
+            request = await self._request(found, changes, replace)
             listening = asyncio.create_task(_answer(incoming, request.payload["update_id"]))
             try:
                 while True:
@@ -54,22 +56,22 @@ class Updates(Commands):
                         raise _unanswered(task, timeout)
                     found = await self.task(task)
                     if not _started(found):
-                        return await self._store(found, changes)
+                        return await self._store(found, changes, replace)
             finally:
                 listening.cancel()
 
-    async def _store(self, task: Task, changes: Mapping[str, Any]) -> Answer:
-        run = await self._run(task.id)
+    async def _store(self, task: Task, changes: Mapping[str, Any], replace: bool) -> Answer:
+        run = await self.row(task.id)
         parameters: dict[str, Any] = dict(run.get("parameters") or {})
         schema = await self._schema(task)
         name = attachments_parameter(schema) or next(iter(parameters), None)
-        merged = merge(attachments_of(parameters), changes)
+        merged = dict(changes) if replace else merge(attachments_of(parameters), changes)
         stored = {name: merged} if name and attachments_parameter(schema) else {**parameters, **merged}
         check(stored, schema)
         revision = task.revision + 1
         try:
-            await self.client.update_flow_run(UUID(task.id), parameters=stored)
-            await self.client.update_flow_run_labels(UUID(task.id), {REVISION_LABEL: revision})
+            await self.client.update_flow_run(UUID(task.run), parameters=stored)
+            await self.client.update_flow_run_labels(UUID(task.run), {REVISION_LABEL: revision})
         except Exception as error:
             raise translated(error) from error
         return "stored", revision, None
@@ -81,7 +83,7 @@ class Updates(Commands):
         schema: Mapping[str, Any] | None = deployment.get("parameter_openapi_schema")
         return schema
 
-    async def _request(self, task: Task, changes: Mapping[str, Any]) -> Event:
+    async def _request(self, task: Task, changes: Mapping[str, Any], replace: bool) -> Event:
         related: list[RelatedResource] = []
         if task.pool is not None:
             pool = await self.call("GET", f"/work_pools/{task.pool}")
@@ -96,16 +98,16 @@ class Updates(Commands):
             )
         return Event(
             event=UPDATE_REQUESTED,
-            resource=Resource({"prefect.resource.id": RUN_PREFIX + task.id}),
+            resource=Resource({"prefect.resource.id": RUN_PREFIX + task.run}),
             related=related,
-            payload={"update_id": str(uuid4()), "changes": dict(changes)},
+            payload={"update_id": str(uuid4()), "attachments" if replace else "changes": dict(changes)},
         )
 
     @asynccontextmanager
     async def _conversation(self, task: Task) -> AsyncIterator[tuple[EventsClient, PrefectEventSubscriber]]:
         answers = EventFilter(
             event=EventNameFilter(name=[UPDATE_APPLIED, UPDATE_REJECTED]),
-            resource=EventResourceFilter(id=[RUN_PREFIX + task.id]),
+            resource=EventResourceFilter(id=[RUN_PREFIX + task.run]),
         )
         async with AsyncExitStack() as stack:
             try:

@@ -22,7 +22,7 @@ from redis.exceptions import ConnectionError as ConnectionLost
 
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.ids import NodeId, TaskId
-from skald_bridge.domain.pulse import NodeBeat
+from skald_bridge.domain.pulse import SILENT, NodeBeat, Vitals
 from skald_bridge.wire.skalds import to_ms
 
 LAST_ACTIVITY = "skalds:hash"
@@ -32,6 +32,8 @@ _MARGIN = 5
 """Seconds that a beat outlives its period."""
 _REPEATED = timedelta(seconds=30)
 _ANSWER_SECONDS = 5.0
+_TOGETHER = 1000
+"""Tasks read by one command: a longer one would hold up Redis' other clients."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,23 @@ class RedisPulse:
 
     async def error(self, task: TaskId, now: datetime) -> str | None:
         return await self._get(_error(task))
+
+    async def vitals(self, tasks: Sequence[TaskId], now: datetime) -> dict[TaskId, Vitals]:
+        """One round trip."""
+        found: dict[TaskId, Vitals] = {}
+        if not tasks:
+            return found
+        pipe = self._redis.pipeline(transaction=False)
+        for start in range(0, len(tasks), _TOGETHER):
+            some = tasks[start : start + _TOGETHER]
+            pipe.mget([key(task) for task in some for key in (_heartbeat, _exception, _error)])
+        async with self._answering():
+            values = [value for reply in await pipe.execute() for value in reply]
+        for number, task in enumerate(tasks):
+            beat, exception, error = values[3 * number : 3 * number + 3]
+            if (vitals := Vitals(_number(beat), exception, error)) != SILENT:
+                found[task] = vitals
+        return found
 
     async def nodes(self, now: datetime) -> dict[NodeId, int]:
         """Skalds' own nodes among them."""

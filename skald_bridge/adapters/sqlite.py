@@ -12,7 +12,8 @@ from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.domain.ids import StateId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType, lifecycle_of
 from skald_bridge.domain.records import JournalRecord, TaskDocument
-from skald_bridge.wire.skalds import document_json, document_of, record_json, record_of
+from skald_bridge.domain.wanted import EVERY, Wanted
+from skald_bridge.wire.skalds import document_json, document_of, record_json, record_of, to_ms
 
 _CLOSED = sorted({lifecycle_of(state).value for state in StateType if state.terminal})
 _SWEEP = "sweep"
@@ -102,15 +103,40 @@ class SqliteArchive:
         sql = "SELECT id FROM archive WHERE lifecycle NOT IN (SELECT value FROM json_each(?))"
         return [TaskId(row[0]) for row in await self._file.rows(sql, _dump(_CLOSED))]
 
-    async def find(
-        self, *, status: str | None = None, class_name: str | None = None, limit: int = 100, offset: int = 0
-    ) -> list[TaskDocument]:
-        """``status`` is a Skalds lifecycle status."""
-        given = {"lifecycle": LifecycleStatus(status).value if status else None, "class_name": class_name}
-        wanted = {column: value for column, value in given.items() if value is not None}
-        where = " AND ".join(f"{column} = ?" for column in wanted) or "true"
+    async def find(self, wanted: Wanted = EVERY, *, limit: int = 100, offset: int = 0) -> list[TaskDocument]:
+        where, values = _conditions(wanted)
         sql = f"SELECT body FROM archive WHERE {where} ORDER BY created DESC, id DESC LIMIT ? OFFSET ?"  # noqa: S608
-        return await self._documents(sql, *wanted.values(), limit, offset)
+        return await self._documents(sql, *values, limit, offset)
+
+    async def count(self, wanted: Wanted = EVERY) -> int:
+        where, values = _conditions(wanted)
+        rows = await self._file.rows(f"SELECT count(*) FROM archive WHERE {where}", *values)  # noqa: S608
+        return int(rows[0][0])
+
+    async def statuses(self) -> dict[LifecycleStatus, int]:
+        rows = await self._file.rows("SELECT lifecycle, count(*) FROM archive GROUP BY lifecycle")
+        return {LifecycleStatus(status): count for status, count in rows}
+
+    async def class_names(self) -> list[str]:
+        rows = await self._file.rows("SELECT DISTINCT class_name FROM archive ORDER BY class_name")
+        return [row[0] for row in rows]
+
+    async def newest(self) -> int:
+        """The number of the newest write; 0 before the first."""
+        rows = await self._file.rows("SELECT coalesce(max(change), 0) FROM archive")
+        return int(rows[0][0])
+
+    async def overdue(self, now: datetime, limit: int, after: TaskId | None) -> list[TaskId]:
+        """Open tasks of Prefect's whose document's deadline is over, by id, those after ``after``."""
+        sql = """
+            SELECT id FROM archive
+            WHERE lifecycle NOT IN (SELECT value FROM json_each(?)) AND id > ?
+                AND json_extract(body, '$.deadlineDateTime') BETWEEN 1 AND ?
+                AND json_extract(body, '$.extra.foreign') IS NULL
+            ORDER BY id LIMIT ?
+        """
+        rows = await self._file.rows(sql, _dump(_CLOSED), after or "", to_ms(now), limit)
+        return [TaskId(row[0]) for row in rows]
 
     async def changed(self, after: int, limit: int) -> list[tuple[int, TaskDocument]]:
         """Documents written since, with the number of their newest write, oldest first; each once."""
@@ -156,6 +182,18 @@ class SqlitePositions:
     async def save(self, name: str, position: int) -> None:
         sql = "INSERT OR REPLACE INTO delivered (name, position) VALUES (?, ?)"
         await self._file.run(lambda connection: connection.execute(sql, [name, position]))
+
+
+def _conditions(wanted: Wanted) -> tuple[str, list[str]]:
+    given = {
+        "lifecycle = ?": wanted.status,
+        "class_name = ?": wanted.class_name,
+        "json_extract(body, '$.executor') = ?": wanted.executor,
+        "instr(lower(id), lower(?)) > 0": wanted.id_part,
+        "instr(lower(class_name), lower(?)) > 0": wanted.class_part,
+    }
+    held = {condition: value for condition, value in given.items() if value is not None}
+    return " AND ".join(held) or "true", [str(value) for value in held.values()]
 
 
 def _positions(rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, JournalRecord]]:

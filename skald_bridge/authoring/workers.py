@@ -26,10 +26,9 @@ from skald_bridge.authoring.declaration import FlowOptions, task_type
 from skald_bridge.authoring.live import Reject
 from skald_bridge.authoring.runs import live
 from skald_bridge.authoring.skalds import HOOK
+from skald_bridge.domain.documents import TASK_ID_LABEL as TASK_ID_LABEL
 from work_pools.needs import Needs
 
-TASK_ID_LABEL = "skald.task-id"
-"""Flow-run label: the id under which the worker's own world knows the task, where it is not the run's."""
 _BASES = ("skalds.worker.baseclass", "skald_bridge.authoring.skalds")
 _log = logging.getLogger("skald.worker")
 

@@ -7,7 +7,7 @@ import contextlib
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -22,18 +22,34 @@ def journal_file(home: Path) -> Path:
     return home / JOURNAL
 
 
-def bridge(context: typer.Context) -> None:
-    """Run the bridge: states to journal, pulse and archive.
+def bridge(
+    context: typer.Context,
+    host: Annotated[
+        str | None, typer.Option("--host", help="Address of the REST API. [default: 127.0.0.1]")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=1, max=65535, help="Port of the REST API. [default: 8000]")
+    ] = None,
+    dashboard: Annotated[
+        Path | None,
+        typer.Option("--dashboard", metavar="DIR", help="A built dashboard page, served under /dashboard."),
+    ] = None,
+    rest: Annotated[bool, typer.Option("--rest/--no-rest", help="Whether to answer REST at all.")] = True,
+) -> None:
+    """Run the bridge: states to journal, pulse and archive; REST, events and metrics.
 
-    It mirrors every state of every task, also those of the time it was not running.
+    It mirrors every state of every task, also those of the time it was not running. Elsewhere than on loopback
+    it listens only with SKALD_API_KEY set.
     """
-    settings = invocation(context).settings()
+    settings = invocation(context).settings(
+        system_controller_host=host, system_controller_port=port, dashboard=dashboard
+    )
     connect(settings)
     start_logging(settings, "bridge")
     settings.home.mkdir(parents=True, exist_ok=True)
     from skald_bridge.main import run_bridge
 
-    asyncio.run(until_signalled(run_bridge(journal_file(settings.home), settings)))
+    asyncio.run(until_signalled(run_bridge(journal_file(settings.home), settings, rest=rest)))
 
 
 async def until_signalled(work: Coroutine[Any, Any, None]) -> None:

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from skald_bridge.api.access import Access, check_access
 from skald_bridge.cli.connect import check_server, configured_url, running_up, up_file
 from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.log_setup import rotation
@@ -99,11 +100,28 @@ def _parts(
     if not embedded:
         base.setdefault("PREFECT_HOME", str(Path("~/.prefect").expanduser()))
     parts = [server_part(base, home, settings.server_port)] if embedded else []
-    parts.append(bridge_part(base, home, url))
+    parts.append(bridge_part(base, home, url, rest=_rest_is_free(settings)))
     if with_node:
         called = settings.skald_id or socket.gethostname()
         parts.append(node_part(base, home, url, pool=settings.pool, node=called, grace=grace))
     return parts
+
+
+def _rest_is_free(settings: Settings) -> bool:
+    """Whether the bridge can listen; what others have taken is told, and all else runs without it.
+
+    Raises:
+        InvalidInput: it may not listen there without a key.
+    """
+    host, port = settings.system_controller_host, settings.system_controller_port
+    check_access(Access(host, settings.api_key))
+    remedy = "Set SYSTEM_CONTROLLER_PORT to a free one."
+    try:
+        check_free(host, port, what="the REST API", remedy=remedy)
+    except Unavailable as error:
+        typer.echo(f"no REST API: {error.message} {remedy}")
+        return False
+    return True
 
 
 def _announce(supervisor: Supervisor, settings: Settings, home: Path, url: str, with_node: bool) -> None:

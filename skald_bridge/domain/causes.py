@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 
+from skald_bridge.domain.commands import NewTask
 from skald_bridge.domain.facts import State, StateHint, Task
+from skald_bridge.domain.ids import NodeId
+from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.records import JournalRecord
 
 
@@ -27,6 +31,17 @@ class Told:
 @dataclass(frozen=True)
 class Gone:
     """Prefect does not know the task any more."""
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A task that Prefect does not run is in this state: it was refused, or a Skalds node says so."""
+
+    new: NewTask
+    state: StateType
+    at: datetime
+    message: str | None = None
+    node: NodeId | None = None
 
 
 class Relation(Enum):

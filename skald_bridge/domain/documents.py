@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from skald_bridge.domain.dependencies import of_labels
 from skald_bridge.domain.facts import State, Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
@@ -22,7 +23,11 @@ PERSISTENT_LABEL = "skald.persistent"
 DEADLINE_LABEL = "skald.deadline"
 """Unix time in milliseconds; 0 is none."""
 MODE_LABEL = "skald.mode"
+DESCRIPTION_LABEL = "skald.description"
+TASK_ID_LABEL = "skald.task-id"
+"""The id under which the worker's own world knows the task, where it is not the run's."""
 
+BORN_IN_PREFECT = "Prefect"
 GONE = "deleted in Prefect"
 _MESSAGE_LIMIT = 4000
 _FAILED = frozenset({StateType.FAILED, StateType.CRASHED})
@@ -91,11 +96,11 @@ def document_of(task: Task, record: JournalRecord, span: Span) -> TaskDocument:
     return TaskDocument(
         id=task.id,
         class_name=task.class_name,
-        source=str(labels.get(SOURCE_LABEL, "Prefect")),
+        source=str(labels.get(SOURCE_LABEL, BORN_IN_PREFECT)),
         name=task.name,
         executor=record.node or task.node,
         mode=str(labels.get(MODE_LABEL, "Passive")),
-        is_persistent=str(labels.get(PERSISTENT_LABEL, "")).lower() in ("true", "1"),
+        is_persistent=is_persistent(labels),
         created=task.created,
         updated=record.at,
         deadline=_deadline(labels, task.created),
@@ -132,6 +137,21 @@ def moved_on(document: TaskDocument, record: JournalRecord) -> TaskDocument:
     )
 
 
+def for_controller(document: TaskDocument, upstream: bool) -> TaskDocument:
+    """As a Skalds System Controller may see it: one dispatches every Passive document that is Created or Failed.
+
+    What waits here for its node or its next attempt is assigned already; what failed here failed for good, and
+    what Prefect's users made is none of its.
+    """
+    if not upstream:
+        return document
+    if document.lifecycle is LifecycleStatus.CREATED:
+        document = replace(document, lifecycle=LifecycleStatus.ASSIGNING)
+    if document.lifecycle is LifecycleStatus.FAILED or document.source == BORN_IN_PREFECT:
+        document = replace(document, mode="Active")
+    return document
+
+
 def closed(document: TaskDocument) -> TaskDocument:
     """The document of a task that Prefect no longer knows: an open one would seem to run for ever."""
     return replace(document, lifecycle=LifecycleStatus.CANCELLED, exception=GONE)
@@ -149,16 +169,31 @@ def _extra(task: Task) -> dict[str, Any]:
         "deployment": task.deployment,
         "parent": task.parent,
         "tags": sorted(task.tags),
+        "description": task.labels.get(DESCRIPTION_LABEL),
+        "dependencies": list(of_labels(task.labels)),
+        "flowRun": task.run if task.run != task.id else None,
     }
     return {key: value for key, value in found.items() if value}
 
 
+def is_persistent(labels: Mapping[str, Any]) -> bool:
+    return str(labels.get(PERSISTENT_LABEL, "")).lower() in ("true", "1")
+
+
+def given_deadline(labels: Mapping[str, Any]) -> datetime | None:
+    """``None`` where none was given, or none is wanted."""
+    given = labels.get(DEADLINE_LABEL)
+    if not given or not isinstance(given, (int, float)) or isinstance(given, bool):
+        return None
+    return datetime.fromtimestamp(given / 1000, UTC)
+
+
 def _deadline(labels: Mapping[str, Any], created: datetime) -> datetime | None:
     given = labels.get(DEADLINE_LABEL)
-    if not isinstance(given, (int, float)) or isinstance(given, bool):
-        late = created + DEADLINE
-        return late.replace(microsecond=late.microsecond // 1000 * 1000)
-    return datetime.fromtimestamp(given / 1000, created.tzinfo) if given else None
+    if isinstance(given, (int, float)) and not isinstance(given, bool):
+        return given_deadline(labels)
+    late = created + DEADLINE
+    return late.replace(microsecond=late.microsecond // 1000 * 1000)
 
 
 def _priority(labels: Mapping[str, Any]) -> int:

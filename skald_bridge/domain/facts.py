@@ -29,7 +29,8 @@ class State:
 class Task:
     """A flow run as the bridge knows it.
 
-    ``attachments`` are the value of its parameters' single model, or all parameters.
+    ``attachments`` are the value of its parameters' single model, or all parameters; ``run`` is Prefect's id,
+    which is the task's own unless Skalds named it.
     """
 
     id: TaskId
@@ -50,6 +51,7 @@ class Task:
     start: datetime | None = None
     end: datetime | None = None
     parent: TaskId | None = None
+    run: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from skald_bridge.domain.causes import Gone, Relation, Seen, Told, relation
+from skald_bridge.domain.causes import Gone, Relation, Reported, Seen, Told, relation
 from skald_bridge.domain.documents import (
     NO_SPAN,
     Span,
@@ -24,13 +24,14 @@ from skald_bridge.domain.documents import (
 )
 from skald_bridge.domain.effects import Append, Effect, EndPulse, Fetch, Hold, Put
 from skald_bridge.domain.facts import RevisionHint, State, StateHint, Task
+from skald_bridge.domain.foreign import foreign
 from skald_bridge.domain.lifecycle import LifecycleStatus
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 
 ENDS = {LifecycleStatus.FINISHED: 200, LifecycleStatus.FAILED: -1, LifecycleStatus.CANCELLED: -2}
 """Skalds' last heartbeats."""
 
-Cause = StateHint | RevisionHint | Seen | Told | Gone
+Cause = StateHint | RevisionHint | Seen | Told | Gone | Reported
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ def decide(known: Known, cause: Cause) -> list[Effect]:
             return _told(known, task, history)
         case Gone():
             return _gone(known)
+        case Reported():
+            return _reported(known, cause)
 
 
 def _heard(known: Known, hint: StateHint) -> list[Effect]:
@@ -165,10 +168,18 @@ def _beyond(records: list[JournalRecord], last: JournalRecord | None) -> list[Jo
 
 
 def _gone(known: Known) -> list[Effect]:
-    if known.document is None or known.document.lifecycle in ENDS:
+    if known.document is None or known.document.foreign or known.document.lifecycle in ENDS:
         return []
     document = closed(known.document)
     return [EndPulse(document.id, ENDS[document.lifecycle], document.exception), Put(document)]
+
+
+def _reported(known: Known, cause: Reported) -> list[Effect]:
+    last = known.last
+    if last is not None and (last.state, last.node) == (cause.state, cause.node or last.node):
+        return []
+    record, document = foreign(cause, last, known.document)
+    return [Append(record), *_end(record), Put(document)]
 
 
 def _end(record: JournalRecord) -> list[Effect]:

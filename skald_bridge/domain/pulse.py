@@ -32,3 +32,15 @@ class NodeBeat:
     mode: NodeMode = NodeMode.NODE
     task_types: tuple[str, ...] = ()
     tasks: tuple[RunningTask, ...] = ()
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """What the pulse holds of a task."""
+
+    heartbeat: int | None = None
+    exception: str | None = None
+    error: str | None = None
+
+
+SILENT = Vitals()

@@ -9,6 +9,9 @@ from typing import Any
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
 
+FOREIGN = "foreign"
+"""In a document's ``extra``."""
+
 
 @dataclass(frozen=True)
 class JournalRecord:
@@ -56,3 +59,8 @@ class TaskDocument:
     started: datetime | None = None
     ended: datetime | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def foreign(self) -> bool:
+        """Prefect has no run of it: it was refused, or a Skalds node runs it."""
+        return bool(self.extra.get(FOREIGN))

@@ -6,10 +6,27 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from skald_bridge.ports import Archive, Clock, Cursor, Engine, Journal, Pulse
+from skald_bridge.domain.commands import Controller
+from skald_bridge.domain.deadlines import LatePolicy
+from skald_bridge.ports import (
+    Archive,
+    Clock,
+    Cursor,
+    Documents,
+    Engine,
+    Journal,
+    Publisher,
+    Pulse,
+    Subscription,
+)
+from skald_bridge.services.commands import Commands
+from skald_bridge.services.deadlines import Deadlines, Overdue
+from skald_bridge.services.dependencies import Dependents
+from skald_bridge.services.documents import Bell, Desk
 from skald_bridge.services.intake import Inbox, Intake, Listener
 from skald_bridge.services.loop import Loop
 from skald_bridge.services.mirror import Mirror
+from skald_bridge.services.orders import Orders
 from skald_bridge.services.pulse import PERIOD, Beat
 from skald_bridge.services.relay import Relay
 from skald_bridge.services.sweep import Sweep
@@ -31,6 +48,8 @@ class Bridge:
         heartbeats: Pulse | None = None,
         period: float = PERIOD,
         relays: Sequence[Relay[Any]] = (),
+        overdue: Overdue | None = None,
+        late: LatePolicy = LatePolicy.FAIL,
         busy: float | None = None,
         idle: float | None = None,
     ) -> None:
@@ -40,38 +59,84 @@ class Bridge:
             jitter: 0.5…1.
             heartbeats: where heartbeats go instead of to ``pulse``, every ``period`` seconds.
             relays: carry what is stored to services elsewhere.
+            overdue, late: who is late, and what becomes of them; nothing where nobody can say.
             busy, idle: the sweep's seconds.
         """
+        self._archive, self._clock, self._jitter = archive, clock, jitter
+        self.engine, self.heartbeats = engine, heartbeats or pulse
         self.mirror = Mirror(engine, journal, pulse, archive, clock)
+        self.dependents = Dependents(engine, archive)
+        self.commands = Commands(engine, self.mirror, archive, self.dependents, clock)
         periods = {name: value for name, value in (("busy", busy), ("idle", idle)) if value is not None}
         self.sweep = Sweep(engine, self.mirror, archive, cursor, **periods)
         inbox = Inbox(self._lost)
         listener = Listener(engine, inbox, self._lost)
         intake = Intake(inbox, self.mirror, self._lost)
-        beat = Beat(
+        self.beat = Beat(
             engine,
-            heartbeats or pulse,
+            self.heartbeats,
             self.mirror.memory,
             clock,
             lambda: self.sweep.idle,
             period=period,
         )
+        self._documents: Documents | None = None
+        self._desk: Desk | None = None
         self.relays = relays
         self.relaying = [Loop(relay.name, relay.step, jitter=jitter) for relay in relays]
         self.mirror.written = self._relay
         self._sweeping = Loop("sweep", self.sweep.step, jitter=jitter)
-        self._loops = [
+        self.loops = [
             self._sweeping,
             Loop("events", listener.step, jitter=jitter),
             Loop("mirror", intake.step, jitter=jitter),
-            Loop("pulse", beat.step, jitter=jitter),
+            Loop("pulse", self.beat.step, jitter=jitter),
             *self.relaying,
         ]
+        dependents = Loop("dependencies", self.dependents.step, jitter=jitter)
+        self.dependents.added = dependents.hurry
+        self.add(dependents)
+        if overdue is not None:
+            deadlines = Deadlines(engine, overdue, clock, late)
+            self.loops.append(Loop("deadlines", deadlines.step, jitter=jitter))
+
+    def add(self, loop: Loop) -> None:
+        """One more duty, which every write hurries; before ``run``."""
+        self.loops.append(loop)
+        self.relaying.append(loop)
+
+    def take_documents(self, documents: Documents, controller: Controller) -> None:
+        """Make tasks of the documents that others write; before ``run``."""
+        self._documents = documents
+        self._desk = Desk(
+            documents,
+            self.commands,
+            self._archive,
+            self._clock,
+            controller=controller,
+            nodes=lambda: [node.id for node in self.beat.nodes],
+        )
+        desk = Loop("documents", self._desk.step, jitter=self._jitter)
+        bell = Bell(documents, self._desk, desk.hurry)
+        self.loops += [desk, Loop("documents-changes", bell.step, jitter=self._jitter)]
+
+    def take_orders(self, subscription: Subscription, publisher: Publisher) -> None:
+        """Carry out Kafka's commands; before ``run``, and after ``take_documents``."""
+        orders = Orders(
+            subscription,
+            self.commands,
+            publisher,
+            self.heartbeats,
+            self._clock,
+            documents=self._documents,
+            desk=self._desk,
+        )
+        self.loops.append(Loop("commands", orders.step, jitter=self._jitter))
 
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for loop in self._loops:
+            for loop in self.loops:
                 group.create_task(loop.run(), name=loop.name)
 
     def _relay(self) -> None:

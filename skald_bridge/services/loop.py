@@ -46,7 +46,13 @@ class Loop:
         self._changed = asyncio.Event()
         self._failures = 0
         self._told: str | None = None
+        self._problem: str | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why the newest step failed, in one line; ``None`` while all is well."""
+        return self._problem
 
     def start(self) -> None:
         self._task = asyncio.create_task(self.run(), name=self.name)
@@ -81,11 +87,12 @@ class Loop:
             if _now() - began > 2 * self._backoff.longest:
                 self._failures = 0
             self._failures += 1
+            self._problem = error.message if isinstance(error, SkaldError) else type(error).__name__
             self._tell(error)
             return self._backoff.after(self._failures, self._jitter())
         if self._told is not None:
             _log.info("%s: works again", self.name)
-        self._failures, self._told = 0, None
+        self._failures, self._told, self._problem = 0, None, None
         return delay
 
     async def _wait(self) -> None:

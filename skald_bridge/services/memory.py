@@ -35,7 +35,8 @@ class Memory:
         if changed:
             self.round += 1
             self._changed[task] = self.round
-        if known.last is not None and known.last.state in _BEATING:
+        foreign = known.document is not None and known.document.foreign
+        if known.last is not None and known.last.state in _BEATING and not foreign:
             self._beating[task] = RunningTask(task, known.last.class_name, known.last.node)
         else:
             self._beating.pop(task, None)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from skald_bridge.domain.causes import Gone, Seen, Told
+from skald_bridge.domain.causes import Gone, Reported, Seen, Told
 from skald_bridge.domain.effects import Append, Effect, EndPulse, Fetch, Put
 from skald_bridge.domain.facts import Hint, State, StateHint, Task
 from skald_bridge.domain.ids import TaskId
@@ -58,6 +58,8 @@ class Mirror:
         self._lock = asyncio.Lock()
         self._fetches = asyncio.Semaphore(fetches)
         self.memory = Memory()
+        self.journaled = 0
+        """States written since the start."""
         self.written: Callable[[], None] = lambda: None
         """Called after each write."""
 
@@ -91,6 +93,15 @@ class Mirror:
             return await self._reconcile(
                 [task for task in tasks if self.memory.changed(task.id) <= asked], []
             )
+
+    async def report(self, causes: Sequence[Reported]) -> None:
+        """Write what is said of tasks that Prefect does not run."""
+        async with self._lock:
+            await self._load({cause.new.id for cause in causes})
+            outcome = Outcome()
+            for cause in causes:
+                self._decide(cause.new.id, cause, outcome)
+            await self._perform(outcome)
 
     async def _reconcile(self, tasks: Sequence[Task], gone: Sequence[TaskId]) -> int:
         await self._load({task.id for task in tasks} | set(gone))
@@ -139,7 +150,7 @@ class Mirror:
         """Journal, pulse, archive. When one fails, memory is no longer what is stored: it is loaded anew."""
         try:
             if records := outcome.records:
-                await self._journal.append(records)
+                self.journaled += await self._journal.append(records)
             for effect in outcome.effects:
                 if isinstance(effect, EndPulse):
                     await self._pulse.end_task(effect.task, effect.value, effect.exception, self._clock.now())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from skald_bridge.domain.commands import Controller
+from skald_bridge.domain.documents import for_controller
 from skald_bridge.domain.mirror import ENDS
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.ports import Archive, Clock, Journal, Positions, Publisher, Pulse
@@ -49,9 +51,14 @@ def to_redis(
 
 
 def to_mongo(
-    changes: Changes, positions: Positions, archive: Archive
+    changes: Changes, positions: Positions, archive: Archive, controller: Controller
 ) -> list[Relay[JournalRecord] | Relay[TaskDocument]]:
-    return [Relay("mongodb", changes.changed, archive.put, positions)]
+    async def put(documents: Sequence[TaskDocument]) -> None:
+        await archive.put(
+            [for_controller(document, upstream=controller is Controller.UPSTREAM) for document in documents]
+        )
+
+    return [Relay("mongodb", changes.changed, put, positions)]
 
 
 def _records(journal: Journal) -> Feed[JournalRecord]:

@@ -36,9 +36,12 @@ def server_part(base: Mapping[str, str], home: Path, port: int, *, name: str = "
     )
 
 
-def bridge_part(base: Mapping[str, str], home: Path, url: str, *, name: str = "bridge") -> Part:
-    """The bridge of the installation at ``home``, on the Prefect API at ``url``."""
-    return Part(name, [*SKALD, "bridge"], our_environment(base, home, url), grace=10)
+def bridge_part(
+    base: Mapping[str, str], home: Path, url: str, *, rest: bool = False, name: str = "bridge"
+) -> Part:
+    """The bridge of the installation at ``home``, on the Prefect API at ``url``; with ``rest`` it listens."""
+    command = [*SKALD, "bridge", "--rest" if rest else "--no-rest"]
+    return Part(name, command, our_environment(base, home, url), grace=10)
 
 
 def node_part(

@@ -40,16 +40,22 @@ class Beat:
         self._clock = clock
         self._idle = idle
         self._period = period
-        self._nodes: list[Node] = []
+        self.nodes: list[Node] = []
+        """Those that Prefect knows, online or not."""
+        self.beats: list[NodeBeat] = []
+        """What was said of those online in the newest round."""
+        self.at: datetime | None = None
+        """When that was."""
         self.asked: datetime | None = None
         """When Prefect was last asked for the nodes."""
 
     async def step(self) -> float:
         now = self._clock.now()
-        nodes, tasks = _alive(self._nodes, self._memory.beating())
+        nodes, tasks = _alive(self.nodes, self._memory.beating())
         await self._pulse.beat(nodes, tasks, now)
+        self.beats, self.at = nodes, now
         if self.asked is None or now - self.asked >= (IDLE_NODES if self._idle() else BUSY_NODES):
-            self._nodes = await self._engine.nodes()
+            self.nodes = await self._engine.nodes()
             first, self.asked = self.asked is None, now
             return 0.0 if first else self._period
         return self._period

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -29,11 +30,17 @@ class Relay(Generic[T]):
     ) -> None:
         self.name = name
         self.delivered = 0
+        self._behind: float | None = None
         self._feed = feed
         self._deliver = deliver
         self._positions = positions
         self._batch = batch
         self._position: int | None = None
+
+    @property
+    def lag(self) -> float:
+        """Seconds since everything was delivered last; 0 while there is nothing to deliver."""
+        return _now() - self._behind if self._behind is not None else 0.0
 
     async def step(self) -> float:
         """Raises what ``deliver`` raises; the batch stays where it is."""
@@ -41,10 +48,16 @@ class Relay(Generic[T]):
             self._position = await self._positions.load(self.name)
         found = await self._feed(self._position, self._batch)
         if not found:
+            self._behind = None
             return IDLE_SECONDS
+        self._behind = _now() if self._behind is None else self._behind
         await self._deliver([item for _, item in found])
         reached = found[-1][0]
         await self._positions.save(self.name, reached)
         self._position = reached
         self.delivered += len(found)
         return 0.0
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from skald_bridge.domain.commands import NewTask
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
@@ -62,6 +63,10 @@ class Submitted(_Wire):
     attachments: dict[str, Any] | None = None
 
 
+class _WorkerUpdate(_Wire):
+    attachments: dict[str, Any]
+
+
 def read_event(data: bytes | str) -> TaskEvent:
     """Raises ``InvalidInput`` that names the field."""
     return _read(TaskEvent, data)
@@ -70,6 +75,41 @@ def read_event(data: bytes | str) -> TaskEvent:
 def read_submitted(data: bytes | str | Mapping[str, Any]) -> Submitted:
     """Raises ``InvalidInput`` that names the field."""
     return _read(Submitted, data)
+
+
+def new_task_of(submitted: Submitted, now: datetime) -> NewTask:
+    """What the document asks for. Raises ``InvalidInput`` that names the field."""
+    if not submitted.id.strip():
+        raise InvalidInput("id: it is empty", remedy="Give the task an id of its own.")
+    if not submitted.class_name.strip():
+        raise InvalidInput("className: it is empty", remedy="Name the task type.")
+    if submitted.id in (wanted := submitted.dependencies or []):
+        raise InvalidInput("dependencies: a task cannot wait for itself", remedy="Leave its own id out.")
+    try:
+        json.dumps(submitted.attachments, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"attachments: {error}", remedy="Write only what JSON can hold.") from error
+    created, deadline = submitted.create_date_time, submitted.deadline_date_time
+    return NewTask(
+        id=TaskId(submitted.id),
+        class_name=submitted.class_name,
+        source=submitted.source or "MongoDB",
+        created=_ms("createDateTime", created) if created else now,
+        name=submitted.name,
+        description=submitted.description,
+        executor=NodeId(submitted.executor) if submitted.executor else None,
+        dependencies=tuple(TaskId(one) for one in dict.fromkeys(wanted)),
+        mode=submitted.mode,
+        is_persistent=submitted.is_persistent,
+        deadline=_ms("deadlineDateTime", deadline) if deadline > 0 else None,
+        priority=submitted.priority,
+        attachments=submitted.attachments or {},
+    )
+
+
+def read_update(data: bytes | str) -> dict[str, Any]:
+    """The attachments of a record of ``taskworker.update``. Raises ``InvalidInput`` that names the field."""
+    return _read(_WorkerUpdate, data).attachments
 
 
 def record_json(record: JournalRecord) -> dict[str, Any]:
@@ -118,9 +158,9 @@ def document_json(document: TaskDocument) -> dict[str, Any]:
         "className": document.class_name,
         "source": document.source,
         "name": document.name,
-        "description": None,
+        "description": document.extra.get("description"),
         "executor": document.executor,
-        "dependencies": document.extra.get("dependencies"),
+        "dependencies": document.extra.get("dependencies") or None,
         "mode": document.mode,
         "isPersistent": document.is_persistent,
         "createDateTime": to_ms(document.created),
@@ -180,6 +220,15 @@ def to_ms(at: datetime) -> int:
 
 def from_ms(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def _ms(field: str, ms: int) -> datetime:
+    try:
+        return from_ms(ms)
+    except (OverflowError, ValueError, OSError) as error:
+        raise InvalidInput(
+            f"{field}: {ms} is no time", remedy="Give Unix time in milliseconds; 0 is none."
+        ) from error
 
 
 def _iso(at: datetime | None) -> str | None:

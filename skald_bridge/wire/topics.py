@@ -7,10 +7,13 @@ repeats. The others are Skalds'; what Prefect's users do shows there too.
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from skald_bridge.domain.commands import Received
+from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
 from skald_bridge.domain.messages import Message
 from skald_bridge.domain.records import JournalRecord, TaskDocument
@@ -23,6 +26,10 @@ UPDATE = "task.update.attachment"
 WORKER_UPDATE = "taskworker.update"
 REJECTED = "task.rejected"
 OURS = (STATE, ASSIGN, CANCEL, UPDATE, WORKER_UPDATE, REJECTED)
+COMMANDS = (ASSIGN, CANCEL, UPDATE, WORKER_UPDATE)
+"""Those on which Skalds' users command."""
+MOST_BYTES = 256 * 1024
+"""A command is no longer; of a longer record, the rejection quotes so much."""
 
 
 def messages_of(record: JournalRecord) -> list[Message]:
@@ -41,6 +48,35 @@ def update_of(document: TaskDocument) -> Message:
         f"{document.id}:{document.revision}", "Update", document.executor, document.updated, document.id
     )
     return Message(UPDATE, document.id, _bytes(told))
+
+
+def assign_of(task: TaskId, node: NodeId, id_: str, at: datetime) -> Message:
+    """A task for a Skalds node."""
+    return Message(ASSIGN, task, _bytes(_task_event(id_, "Assign", node, at, task)))
+
+
+def rejection_of(record: Received, reason: str, at: datetime) -> Message:
+    """The record as it was, and why nothing came of it; ``value`` is Base64, ``text`` where it is UTF-8."""
+    value = (record.value or b"")[:MOST_BYTES]
+    told = {
+        "reason": reason,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "size": len(record.value or b""),
+        "key": _text(record.key or b""),
+        "value": b64encode(value).decode(),
+        "text": _text(value),
+        "createDateTime": to_ms(at),
+    }
+    return Message(REJECTED, f"{record.topic}/{record.partition}", _bytes(told))
+
+
+def _text(data: bytes) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _is_cancel(record: JournalRecord) -> bool:

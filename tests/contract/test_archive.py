@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.domain.ids import NodeId, TaskId
+from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
+from skald_bridge.domain.wanted import Wanted
 from skald_bridge.ports import Archive, Cursor
 from tests.contract.records import AT, document, task_id
 
@@ -51,9 +53,62 @@ async def test_open_and_find(archive: Archive) -> None:
     assert set(await archive.open()) == {written[number].id for number in (0, 3, 4)}
     assert await archive.find() == written[::-1]
     assert await archive.find(limit=2, offset=1) == [written[3], written[2]]
-    assert await archive.find(status="Finished") == [written[1]]
-    assert await archive.find(class_name="Other") == [written[3]]
-    assert await archive.find(class_name="Other", status="Failed") == []
+    assert await archive.find(Wanted(LifecycleStatus.FINISHED)) == [written[1]]
+    assert await archive.find(Wanted(class_name="Other")) == [written[3]]
+    assert await archive.find(Wanted(LifecycleStatus.FAILED, "Other")) == []
+
+
+async def test_what_is_wanted_is_text_and_not_a_pattern(archive: Archive) -> None:
+    odd = TaskId("Probe.*[a-z]{2}(%_)\\d$1")
+    names = [("Probe", "n1"), ("probeCut", "n2"), ("Cut", "n2")]
+    written = [
+        document(
+            odd if number == 1 else task_id(),
+            class_name=name,
+            executor=NodeId(node),
+            created=AT + timedelta(seconds=number),
+        )
+        for number, (name, node) in enumerate(names)
+    ]
+    await archive.put(written)
+    plain, both, cut = written
+    for wanted, expected in [
+        (Wanted(executor="n2"), [cut, both]),
+        (Wanted(executor="n"), []),
+        (Wanted(class_part="PROBE"), [both, plain]),
+        (Wanted(class_part="cut", executor="n2"), [cut, both]),
+        (Wanted(class_name="probe"), []),
+        (Wanted(id_part=plain.id[3:9].upper()), [plain]),
+        (Wanted(id_part=".*[A-Z]{2}(%_)\\D$"), [both]),
+        (Wanted(id_part=".*", class_part="probe"), [both]),
+        (Wanted(id_part="%"), [both]),
+        (Wanted(id_part="_"), [both]),
+        (Wanted(class_part="pr.be"), []),
+        (Wanted(id_part="\0"), []),
+        (Wanted(class_part=""), [cut, both, plain]),
+        (Wanted(LifecycleStatus.RUNNING, "Cut", "n2", cut.id, "ut"), [cut]),
+    ]:
+        assert await archive.find(wanted) == expected, wanted
+        assert await archive.count(wanted) == len(expected), wanted
+        assert await archive.find(wanted, limit=1) == expected[:1], wanted
+
+
+async def test_counts_and_class_names(archive: Archive) -> None:
+    assert (await archive.count(), await archive.statuses(), await archive.class_names()) == (0, {}, [])
+    states = ["RUNNING", "COMPLETED", "CRASHED", "FAILED", "CANCELLING"]
+    await archive.put(
+        [
+            document(task_id(), 1, StateType(name), class_name=f"Type{number % 2}")
+            for number, name in enumerate(states)
+        ]
+    )
+    assert await archive.count() == 5
+    assert await archive.statuses() == {
+        LifecycleStatus.RUNNING: 2,
+        LifecycleStatus.FINISHED: 1,
+        LifecycleStatus.FAILED: 2,
+    }
+    assert await archive.class_names() == ["Type0", "Type1"]
 
 
 async def test_the_cursor_is_kept(cursor: Cursor) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from skald_bridge.domain.ids import NodeId
-from skald_bridge.domain.pulse import NodeBeat, NodeMode
+from skald_bridge.domain.pulse import NodeBeat, NodeMode, Vitals
 from skald_bridge.ports import Pulse
 from tests.contract.records import AT, task_id
 from tests.contract.stores import PulseUnderTest
@@ -95,3 +95,24 @@ async def test_nodes_count_up(pulse: Pulse) -> None:
     second = await pulse.nodes(AT + PERIOD)
     assert second[N1.id] != first[N1.id]
     assert second[N2.id] == first[N2.id]
+
+
+async def test_the_vitals_of_many_at_once(pulse: Pulse) -> None:
+    beating, failed, complaining, silent = (task_id() for _ in range(4))
+    await pulse.beat([], [beating, complaining], AT)
+    await pulse.note_error(complaining, "frame 7 is broken", AT)
+    await pulse.end_task(failed, -1, "no such file", AT)
+    beat = await pulse.heartbeat(beating, AT)
+    assert await pulse.vitals([silent, failed, beating, complaining], AT) == {
+        beating: Vitals(beat),
+        failed: Vitals(-1, "no such file"),
+        complaining: Vitals(beat, error="frame 7 is broken"),
+    }
+    assert await pulse.vitals([], AT) == {}
+
+
+async def test_the_vitals_of_more_than_fit_into_one_command(pulse: Pulse) -> None:
+    tasks = [task_id() for _ in range(2500)]
+    await pulse.beat([], tasks, AT)
+    found = await pulse.vitals(tasks, AT)
+    assert list(found) == tasks and len(set(found.values())) == 1

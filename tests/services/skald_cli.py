@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.services.prefect_server import free_port
+
 SKALD = [sys.executable, "-m", "skald_bridge.cli"]
 
 
@@ -47,10 +49,18 @@ class Answer:
 
 
 def skald_environment(home: Path, own: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without what it says of Prefect or Skald, and ``own`` added."""
+    """This process's environment without what it says of Prefect or Skald, and ``own`` added.
+
+    REST gets a port of its own: tests run side by side.
+    """
     (home / "prefect-client").mkdir(parents=True, exist_ok=True)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "SKALD_"))}
-    ours = {"SKALD_HOME": str(home), "PREFECT_HOME": str(home / "prefect-client"), "DO_NOT_TRACK": "1"}
+    ours = {
+        "SKALD_HOME": str(home),
+        "PREFECT_HOME": str(home / "prefect-client"),
+        "SYSTEM_CONTROLLER_PORT": str(free_port()),
+        "DO_NOT_TRACK": "1",
+    }
     return {**clean, **ours, **(own or {})}
 
 

@@ -77,6 +77,19 @@ def conclude(facts: Facts, node: str) -> Outcome:
     return Crash(_cause(facts, node), facts.retried < facts.retries)
 
 
+def abandoned(
+    state: StateType, state_name: str, node: str, *, in_process: bool, retried: int, retries: int
+) -> Outcome:
+    """The outcome of a run whose node ended without ending it; ``in_process``: its process was to retry it."""
+    if state is StateType.PENDING or (state is StateType.SCHEDULED and in_process):
+        return Reschedule(f"Node {node} ended before the task began.")
+    if state is StateType.RUNNING:
+        return Crash(f"Node {node} ended, and the task's process with it.", retried < retries)
+    if state is StateType.PAUSED and state_name != "Suspended":
+        return Suspend(f"Node {node} ended while the task was paused.")
+    return Settled()
+
+
 def _cause(facts: Facts, node: str) -> str:
     if facts.end.clean:
         return f"The task's process on node {node} ended before the task did."

@@ -105,10 +105,14 @@ class Revisions:
             Event(
                 event=UPDATE_APPLIED if applied else UPDATE_REJECTED,
                 resource=Resource({"prefect.resource.id": f"prefect.flow-run.{supervisor.id}"}),
-                related=[pool],
+                related=[pool, *(_tag(tag) for tag in supervisor.run.tags)],
                 payload=told,
             )
         )
+
+
+def _tag(tag: str) -> RelatedResource:
+    return RelatedResource({"prefect.resource.id": f"prefect.tag.{tag}", "prefect.resource.role": "tag"})
 
 
 def _attachments(supervisor: Supervisor) -> dict[str, Any]:

@@ -124,6 +124,7 @@ class NodeService:
         for run in loops:
             self._loop(run)
         await insist(self._learn, "default result storage")
+        self._shop.aside(insist(lambda: self._orphans.inherit(pool), "runs of an earlier life"))
         self._loop(lambda: self._listener.run(pool.id))
         self._loop(self._preload)
         self._loop(self._upkeep)

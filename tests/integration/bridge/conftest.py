@@ -1,12 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import PrefectClient
 
 from skald_bridge.adapters.prefect import PrefectEngine
+from tests.services.bridged import Services, bridged
+from tests.services.kafka import Kafka
+from tests.services.mongo import Mongo
 from tests.services.prefect_server import PrefectServer
+from tests.services.redis_server import RedisServer
 from tests.services.runs import Deployed, client_of, deploy, talking_to
 
 
@@ -26,3 +31,12 @@ async def engine(server: PrefectServer) -> AsyncIterator[PrefectEngine]:
 @pytest.fixture
 async def deployed(client: PrefectClient) -> Deployed:
     return await deploy(client)
+
+
+@pytest.fixture
+def services(
+    server: PrefectServer, own_kafka: Kafka, own_redis: RedisServer, own_mongo: Mongo, tmp_path: Path
+) -> Iterator[Services]:
+    journal = tmp_path / "journal.db"
+    with bridged(own_kafka, own_redis, own_mongo, journal, server.client_env) as services:
+        yield services

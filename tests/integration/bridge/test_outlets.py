@@ -3,66 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.states import Cancelled, Cancelling
-from pymongo import MongoClient
-from redis import Redis
 
 from skald_bridge import main
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType, lifecycle_of
-from tests.services.bridge_process import BridgeProcess
-from tests.services.consumed import consumed, states_by_task
-from tests.services.kafka import Kafka
-from tests.services.mongo import Mongo
+from tests.services.bridged import Services
+from tests.services.consumed import consumed
 from tests.services.poll import auntil
-from tests.services.prefect_server import PrefectServer
-from tests.services.redis_server import RedisServer
 from tests.services.runs import Deployed, life, live, start
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
-
-
-class Services:
-    """All three, and a bridge that carries to them."""
-
-    def __init__(self, kafka: Kafka, redis: RedisServer, mongo: Mongo, bridge: BridgeProcess) -> None:
-        self.kafka, self.redis, self.mongo, self.bridge = kafka, redis, mongo, bridge
-        self.pulse = Redis(port=redis.port, decode_responses=True)
-        self.documents = MongoClient[dict[str, Any]](mongo.uri)["skalds"]["tasks"]
-
-    def states(self, runs: list[UUID]) -> dict[str, list[str]]:
-        found = states_by_task(self.kafka.client())
-        return {str(run): found.get(str(run), []) for run in runs}
-
-    def document(self, run: UUID) -> dict[str, Any]:
-        return self.documents.find_one({"id": str(run)}) or {}
-
-
-@pytest.fixture
-def services(
-    server: PrefectServer, own_kafka: Kafka, own_redis: RedisServer, own_mongo: Mongo, tmp_path: Path
-) -> Iterator[Services]:
-    env = {
-        **server.client_env,
-        "KAFKA_HOST": "127.0.0.1",
-        "KAFKA_PORT": str(own_kafka.port),
-        "REDIS_HOST": "127.0.0.1",
-        "REDIS_PORT": str(own_redis.port),
-        "MONGO_HOST": own_mongo.uri,
-    }
-    bridge = BridgeProcess(tmp_path / "journal.db", env)
-    bridge.start()
-    try:
-        yield Services(own_kafka, own_redis, own_mongo, bridge)
-    finally:
-        bridge.kill()
 
 
 async def lived(client: PrefectClient, deployed: Deployed, count: int, *, fails: bool = False) -> list[UUID]:

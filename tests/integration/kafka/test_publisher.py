@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from skald_bridge.adapters.kafka import KafkaPublisher
+from skald_bridge.adapters.kafka_topics import Topics
 from skald_bridge.domain.errors import Rejected
 from skald_bridge.domain.messages import Message
 from skald_bridge.wire.topics import OURS, STATE
@@ -27,7 +28,7 @@ def broker(tmp_path: Path) -> Iterator[Kafka]:
 
 
 def publisher(connection: dict[str, str]) -> KafkaPublisher:
-    return KafkaPublisher(connection, topics=OURS, partitions=6, replicas=3)
+    return KafkaPublisher(connection, Topics(OURS, partitions=6, replicas=3))
 
 
 def messages(first: int, count: int) -> list[Message]:

@@ -20,6 +20,8 @@ from pymongo.errors import DuplicateKeyError
 from skald_bridge.adapters.mongo_archive import BATCH, MongoArchive, redacted
 from skald_bridge.domain.errors import InvalidInput, Unavailable
 from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.lifecycle import LifecycleStatus
+from skald_bridge.domain.wanted import Wanted
 from tests.contract.records import AT, document, task_id
 from tests.services.mongo import Mongo
 
@@ -104,7 +106,7 @@ async def test_a_foreign_document_is_taken_over(
     assert await archive.get(task) is None
     assert await archive.read([task]) == {}
     assert await archive.open() == []
-    assert await archive.find(status="Created") == []
+    assert await archive.find(Wanted(LifecycleStatus.CREATED)) == []
     ours = document(task, 2)
     await archive.put([ours])
     assert await archive.get(task) == ours
@@ -128,9 +130,24 @@ async def test_what_a_skalds_controller_changes_is_read(
     plain.update_one({"id": other}, {"$set": {"lifecycleStatus": "Nonsense"}})
     found = await archive.get(task)
     assert found is not None
-    assert (found.lifecycle, found.attachments) == ("Cancelled", {})
+    assert (found.lifecycle, found.attachments) == ("Cancelled", document(task).attachments)
     assert await archive.get(other) is None
     assert [document.id for document in await archive.find()] == [task]
+
+
+async def test_new_attachments_are_handed_on_unless_newer_ones_are_wanted_there(
+    archive: MongoArchive, plain: Collection[dict[str, Any]]
+) -> None:
+    task, other = task_id(), task_id()
+    await archive.put([document(task), document(other)])
+    plain.update_one({"id": other}, {"$set": {"attachments": {"inputUrl": "wanted.mp4"}}})
+    revised = {"revision": 2, "attachments": {"inputUrl": "second.mp4"}}
+    for _ in range(2):
+        await archive.put([replace(document(task), **revised), replace(document(other), **revised)])
+    for each, wanted in ((task, "second.mp4"), (other, "wanted.mp4")):
+        found = plain.find_one({"id": each}) or {}
+        assert found["attachments"] == {"inputUrl": wanted}
+        assert (found["appliedAttachments"], found["appliedRevision"]) == ({"inputUrl": "second.mp4"}, 2)
 
 
 async def test_20_writers_end_at_the_newest(any_mongo: Mongo, database: str) -> None:

@@ -58,6 +58,29 @@ def test_nothing_survives_a_killed_node(lonely: Bench) -> None:
     assert not (marks / "released").exists()
 
 
+def test_a_killed_node_ends_what_it_left_when_it_is_back(lonely: Bench) -> None:
+    once, again = lonely.marks(), lonely.marks()
+    deployment = lonely.deploy("patient")
+    with lonely.node(name="phoenix") as node:
+        lost = lonely.run(deployment, once)
+        retried = lonely.run(deployment, again, empirical_policy={"retries": 1})
+        first = [appears(marks / "started") for marks in (once, again)]
+        for run in (lost, retried):
+            lonely.reaches(run, "Running")
+        os.kill(node.process.pid, signal.SIGKILL)
+        node.process.wait(10)
+        (again / "started").unlink()
+        node.start()
+        found = lonely.reaches(lost, "Crashed")
+        assert found["state"]["message"] == "Node phoenix ended, and the task's process with it."
+        assert appears(again / "started") not in first
+        lonely.reaches(retried, "Running")
+        ended = ["Scheduled", "Pending", "Running", "Crashed"]
+        assert lonely.names(lost) == ended
+        assert lonely.names(retried) == [*ended, "AwaitingRetry", "Pending", "Running"]
+        assert (once / "started").read_text() == first[0]
+
+
 def test_a_killed_zygote_is_a_crash_of_its_runs_and_is_replaced(lonely: Bench) -> None:
     marks = lonely.marks()
     deployment = lonely.deploy("patient")

@@ -7,7 +7,17 @@ from dataclasses import replace
 import pytest
 from prefect.client.schemas.objects import StateType
 
-from work_pools.node.ending import Cancel, Crash, Facts, Reschedule, Settled, conclude
+from work_pools.node.ending import (
+    Cancel,
+    Crash,
+    Facts,
+    Outcome,
+    Reschedule,
+    Settled,
+    Suspend,
+    abandoned,
+    conclude,
+)
 from work_pools.node.processes import Exit
 
 RUNNING = Facts(end=Exit(code=0), state=StateType.RUNNING, state_name="Running", ours=True)
@@ -76,3 +86,29 @@ def test_exit_of_a_wait_status() -> None:
         os._exit(3)
     end = Exit.of(os.waitpid(pid, 0)[1])
     assert (end.code, end.clean, str(end)) == (3, False, "exited with code 3")
+
+
+@pytest.mark.parametrize(
+    ("state", "name", "in_process", "outcome"),
+    [
+        (StateType.PENDING, "Pending", False, Reschedule),
+        (StateType.SCHEDULED, "AwaitingRetry", True, Reschedule),
+        (StateType.SCHEDULED, "AwaitingRetry", False, Settled),
+        (StateType.PAUSED, "Paused", False, Suspend),
+        (StateType.PAUSED, "Suspended", False, Settled),
+        (StateType.COMPLETED, "Completed", False, Settled),
+    ],
+)
+def test_what_a_dead_nodes_run_becomes(
+    state: StateType, name: str, in_process: bool, outcome: type[Outcome]
+) -> None:
+    found = abandoned(state, name, "n", in_process=in_process, retried=0, retries=0)
+    assert isinstance(found, outcome)
+
+
+@pytest.mark.parametrize(("retried", "retries", "again"), [(0, 0, False), (0, 1, True), (1, 1, False)])
+def test_a_task_whose_node_died_is_crashed_and_retried_as_its_retries_allow(
+    retried: int, retries: int, again: bool
+) -> None:
+    found = abandoned(StateType.RUNNING, "Running", "n", in_process=False, retried=retried, retries=retries)
+    assert found == Crash("Node n ended, and the task's process with it.", again)

@@ -1,0 +1,94 @@
+"""Which flow run is which task: a task born in Skalds keeps the id it has there.
+
+Such a run carries that id in its idempotency key, so a repeat creates nothing, and in a tag of the same text,
+so events tell it. Of a run that Prefect's users make, the task's id is the run's.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from skald_bridge.adapters.prefect_api import PAGE, PrefectApi
+from skald_bridge.adapters.prefect_mapping import TASK_TAG, is_uuid, task_id_of
+from skald_bridge.domain.errors import NotFound
+from skald_bridge.domain.ids import TaskId
+
+REMEMBERED = 50_000
+
+
+class Identity(PrefectApi):
+    """Finds runs by task; a pair never changes, so each is asked for once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runs: OrderedDict[TaskId, str] = OrderedDict()
+        self._tasks_of: dict[str, TaskId] = {}
+
+    def learn(self, runs: Iterable[Mapping[str, Any]]) -> None:
+        """Remember whose these runs are, Prefect's JSON of each."""
+        for run in runs:
+            task, id_ = task_id_of(run), str(run["id"])
+            self._runs[task] = id_
+            self._runs.move_to_end(task)
+            self._tasks_of[id_] = task
+        while len(self._runs) > REMEMBERED:
+            _, forgotten = self._runs.popitem(last=False)
+            self._tasks_of.pop(forgotten, None)
+
+    def known_task(self, run: str) -> TaskId | None:
+        """The task of a run that was seen lately."""
+        return self._tasks_of.get(run)
+
+    async def rows(self, tasks: Sequence[TaskId]) -> list[Mapping[str, Any]]:
+        """Prefect's JSON of those tasks' runs that exist."""
+        found: list[Mapping[str, Any]] = []
+        unknown: list[TaskId] = []
+        for start in range(0, len(tasks), PAGE):
+            some = tasks[start : start + PAGE]
+            by_run = {self._runs.get(task, task): task for task in some}
+            ids = [run for run in by_run if is_uuid(run)]
+            rows = await self._filtered_rows({"id": {"any_": ids}}) if ids else []
+            found += rows
+            met = {by_run[row["id"]] for row in rows}
+            unknown += [task for task in some if task not in met and task not in self._runs]
+        for start in range(0, len(unknown), PAGE):
+            keys = [TASK_TAG + task for task in unknown[start : start + PAGE]]
+            found += await self._filtered_rows({"idempotency_key": {"any_": keys}})
+        self.learn(found)
+        return found
+
+    async def row(self, task: TaskId) -> Mapping[str, Any]:
+        """Raises ``NotFound``."""
+        if is_uuid(run := self._runs.get(task, task)):
+            try:
+                found: Mapping[str, Any] = await self.call("GET", f"/flow_runs/{run}")
+            except NotFound:
+                if task in self._runs:
+                    raise _no_task(task) from None
+            else:
+                self.learn([found])
+                return found
+        rows = await self._filtered_rows({"idempotency_key": {"any_": [TASK_TAG + task]}})
+        if not rows:
+            raise _no_task(task)
+        self.learn(rows)
+        return rows[-1]
+
+    async def run_id(self, task: TaskId) -> str:
+        """Raises ``NotFound``."""
+        return self._runs.get(task) or str((await self.row(task))["id"])
+
+    async def run_ids(self, tasks: Sequence[TaskId]) -> dict[str, TaskId]:
+        """Run to task, of those that exist."""
+        if missing := [task for task in tasks if task not in self._runs]:
+            await self.rows(missing)
+        return {run: task for task in tasks if (run := self._runs.get(task)) is not None}
+
+    async def _filtered_rows(self, wanted: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        return await self.pages("/flow_runs/filter", {"flow_runs": wanted})
+
+
+def _no_task(task: TaskId) -> NotFound:
+    return NotFound(f"No task {task}", remedy="`skald tasks` lists them with their ids.")

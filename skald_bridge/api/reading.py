@@ -1,0 +1,74 @@
+"""What several routes read: tasks with their vitals, Skalds with their heartbeats."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from skald_bridge.api.backend import Backend
+from skald_bridge.api.views import Skald, fresh_document, skalds_of
+from skald_bridge.domain.errors import NotFound, Unavailable
+from skald_bridge.domain.ids import NodeId, TaskId
+from skald_bridge.domain.pulse import SILENT, Vitals
+from skald_bridge.domain.records import TaskDocument
+
+PATIENCE = 2.0
+"""Seconds for heartbeats: a list is worth more without them than not at all."""
+
+
+def _backend(request: Request) -> Backend:
+    backend: Backend = request.app.state.backend
+    return backend
+
+
+Given = Annotated[Backend, Depends(_backend)]
+
+
+async def document(backend: Backend, task: str) -> TaskDocument:
+    """From the archive; a task made a moment ago from Prefect.
+
+    Raises:
+        NotFound: neither has it.
+        Unavailable: the archive does not have it, and Prefect does not answer.
+    """
+    found = await backend.archive.get(TaskId(task))
+    if found is None:
+        found = fresh_document(await backend.engine.task(TaskId(task)))
+    if found is None:
+        raise NotFound(f"No task {task}", remedy="GET /api/tasks/ lists them.")
+    return found
+
+
+async def vitals(backend: Backend, tasks: Sequence[TaskId]) -> dict[TaskId, Vitals]:
+    """None while the pulse is away."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await backend.pulse.vitals(tasks, backend.clock.now())
+    except (Unavailable, TimeoutError):
+        return {}
+
+
+async def vitals_of(backend: Backend, task: TaskId) -> Vitals:
+    return (await vitals(backend, [task])).get(task, SILENT)
+
+
+async def skalds(backend: Backend) -> dict[NodeId, Skald]:
+    """As the newest round of heartbeats has them."""
+    beat, now = backend.bridge.beat, backend.clock.now()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            heartbeats = await backend.pulse.nodes(now)
+    except (Unavailable, TimeoutError):
+        heartbeats = {}
+    return skalds_of(beat.nodes, beat.beats, beat.at, heartbeats, now)
+
+
+async def skald(backend: Backend, skald_id: str) -> Skald:
+    """Raises ``NotFound``."""
+    found = (await skalds(backend)).get(NodeId(skald_id))
+    if found is None:
+        raise NotFound(f"No Skald {skald_id!r}", remedy="GET /api/skalds/ lists them.")
+    return found

@@ -1,0 +1,80 @@
+"""Tasks: lists, single ones, and why they are where they are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from skald_bridge.api.models import Said, TaskHeartbeatOut, TaskOut, TaskPath, TasksOut, WhyOut
+from skald_bridge.api.problems import responses
+from skald_bridge.api.reading import Given, document, vitals, vitals_of
+from skald_bridge.api.views import task_heartbeat_out, task_out
+from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.lifecycle import LifecycleStatus
+from skald_bridge.domain.pulse import SILENT
+from skald_bridge.domain.wanted import Wanted
+from skald_bridge.domain.why import reasons
+from skald_bridge.wire.skalds import to_ms
+
+LAST_PAGE = 1_000_000
+router = APIRouter(prefix="/api/tasks", tags=["tasks"])
+ONE = responses(404, 503)
+
+
+@router.get("/", responses=responses(503))
+async def list_tasks(
+    backend: Given,
+    page: Annotated[int, Query(ge=1, le=LAST_PAGE)] = 1,
+    page_size: Annotated[int, Query(alias="pageSize", ge=1, le=100)] = 20,
+    status: Annotated[LifecycleStatus | None, Query(alias="lifecycleStatus")] = None,
+    class_part: Annotated[
+        str | None, Query(alias="className", max_length=200, description="A part of it, in any case.")
+    ] = None,
+    executor: Annotated[str | None, Query(max_length=200, description="The Skald's id.")] = None,
+    id_part: Annotated[
+        str | None, Query(alias="id", max_length=200, description="A part of it, in any case.")
+    ] = None,
+) -> TasksOut:
+    """Newest first."""
+    wanted = Wanted(status, executor=executor or None, id_part=id_part, class_part=class_part)
+    total = await backend.archive.count(wanted)
+    found = await backend.archive.find(wanted, limit=page_size, offset=(page - 1) * page_size)
+    heard = await vitals(backend, [each.id for each in found])
+    items = [task_out(each, heard.get(each.id, SILENT)) for each in found]
+    return TasksOut(items=items, total=total, page=page, page_size=page_size)
+
+
+@router.get("/classnames", responses=responses(503))
+async def list_class_names(backend: Given) -> list[str]:
+    """Task types that have had a task."""
+    return await backend.archive.class_names()
+
+
+@router.get("/{task_id}", responses=ONE)
+async def get_task(backend: Given, task_id: TaskPath) -> TaskOut:
+    found = await document(backend, task_id)
+    return task_out(found, await vitals_of(backend, found.id))
+
+
+@router.get("/{task_id}/heartbeat", responses=ONE)
+async def get_heartbeat(backend: Given, task_id: TaskPath) -> TaskHeartbeatOut:
+    found = await document(backend, task_id)
+    return task_heartbeat_out(found, await vitals_of(backend, found.id), backend.clock.now())
+
+
+@router.get("/{task_id}/why", responses=ONE)
+async def get_why(backend: Given, task_id: TaskPath) -> WhyOut:
+    """Why it is where it is: refusals, lease, its pool."""
+    engine = backend.engine
+    task = await engine.task(TaskId(task_id))
+    said = reasons(
+        task,
+        await backend.waiting(task),
+        await engine.nodes(),
+        await engine.live_tasks(),
+        backend.clock.now(),
+    )
+    log = [Said(at=to_ms(at), message=message) for at, message in await engine.node_log(task.id)]
+    status = task.state.lifecycle if task.state is not None else LifecycleStatus.CREATED
+    return WhyOut(task_id=task.id, lifecycle_status=status, reasons=said, node_log=log)

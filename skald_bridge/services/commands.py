@@ -1,0 +1,137 @@
+"""What Skalds asks for, done in Prefect: returns once it is so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from skald_bridge.domain.causes import Reported
+from skald_bridge.domain.commands import NewTask
+from skald_bridge.domain.dependencies import cycle, cycle_text, of_labels
+from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected, Unavailable
+from skald_bridge.domain.facts import Task
+from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.ports import Archive, Clock, Engine
+from skald_bridge.services.dependencies import Dependents
+from skald_bridge.services.mirror import Mirror
+from skald_bridge.wire.skalds import Submitted, new_task_of
+
+UPDATE_SECONDS = 10.0
+"""A running task answers within milliseconds, or does not take updates."""
+_ATTEMPTS = 3
+
+
+class Commands:
+    """Every method raises ``Unavailable`` while Prefect is away: nothing was done, and it may be said again."""
+
+    def __init__(
+        self, engine: Engine, mirror: Mirror, archive: Archive, dependents: Dependents, clock: Clock
+    ) -> None:
+        self._engine = engine
+        self._mirror = mirror
+        self._archive = archive
+        self._dependents = dependents
+        self._clock = clock
+        self.outcomes: dict[tuple[str, str], int] = {}
+        """Counts by command and outcome."""
+
+    async def create(self, submitted: Submitted) -> TaskId:
+        """Raises ``InvalidInput``, ``NotFound``, ``Rejected``: nothing was made."""
+        return (await self.start(new_task_of(submitted, self._clock.now()))).id
+
+    async def start(self, new: NewTask) -> Task:
+        """A repeat returns the same task. Raises as ``create``."""
+        known = await self._archive.get(new.id)
+        if known is not None and not known.foreign and known.class_name != new.class_name:
+            raise Rejected(
+                f"id: there is a task {new.id} already, of className {known.class_name}",
+                remedy="Give the task an id of its own.",
+            )
+        waits = tuple(new.dependencies)
+        if waits and (loop := cycle(new.id, {**await self._dependents.waiting(), new.id: waits})):
+            raise InvalidInput(cycle_text(loop), remedy="Leave one of them out.")
+        task = await self._engine.create(
+            new.class_name,
+            new.attachments,
+            task=new.id,
+            name=new.name or new.id,
+            labels=new.labels(),
+            priority=new.priority,
+            held=bool(waits),
+        )
+        if waits:
+            self._dependents.add(task.id, of_labels(task.labels) or waits)
+        return task
+
+    async def refuse(self, new: NewTask, reason: str, *, cancelled: bool = False) -> None:
+        """The task ends before it began, and says why wherever tasks are looked at."""
+        state = StateType.CANCELLED if cancelled else StateType.FAILED
+        await self._mirror.report([Reported(new, state, self._clock.now(), reason)])
+
+    async def cancel(self, task: TaskId) -> bool:
+        """Whether there was something to cancel. Raises ``NotFound``."""
+        try:
+            await self._engine.cancel(task)
+        except Rejected:
+            found = await self._engine.task(task)
+            if found.state is not None and found.state.type.terminal:
+                return False
+            raise
+        return True
+
+    async def retry(self, task: TaskId) -> None:
+        await self._engine.retry(task)
+
+    async def update(self, task: TaskId, attachments: Mapping[str, Any], *, replace: bool) -> int:
+        """The revision that the task has now.
+
+        Raises:
+            Rejected: the task did not take them.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            await self._engine.task(task)
+            try:
+                outcome, revision, reason = await self._engine.update(
+                    task, attachments, timeout=UPDATE_SECONDS, replace=replace
+                )
+            except Unavailable as error:
+                if attempt == _ATTEMPTS:
+                    raise Rejected(error.message, remedy=error.remedy) from error
+                continue
+            if outcome == "rejected":
+                raise Rejected(
+                    f"attachments: {reason}", remedy="The task goes on with those that it has; send others."
+                )
+            return revision
+        raise AssertionError
+
+    async def applied(self, task: TaskId) -> dict[str, Any] | None:
+        """The attachments that the task has, as far as it was heard; ``None`` for a task not known."""
+        document = await self._archive.get(task)
+        return document.attachments if document is not None else None
+
+    async def is_foreign(self, task: TaskId) -> bool:
+        document = await self._archive.get(task)
+        return document is not None and document.foreign
+
+    def count(self, command: str, outcome: str) -> None:
+        self.outcomes[command, outcome] = self.outcomes.get((command, outcome), 0) + 1
+
+
+async def side_by_side(work: Sequence[Callable[[], Awaitable[None]]], *, most: int = 8) -> None:
+    """Run coroutines, at most so many at once; the first error is raised when all have ended."""
+    gate = asyncio.Semaphore(most)
+
+    async def one(make: Callable[[], Awaitable[None]]) -> None:
+        async with gate:
+            await make()
+
+    for failed in await asyncio.gather(*(one(make) for make in work), return_exceptions=True):
+        if isinstance(failed, BaseException):
+            raise failed
+
+
+REFUSALS = (InvalidInput, NotFound, Rejected)
+"""What is wrong with a command itself; saying it again would not help."""

@@ -1,0 +1,155 @@
+"""Kafka's commands, carried out: a record is committed once its effect is in Prefect, or its refusal is told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+
+from skald_bridge.domain.commands import Received
+from skald_bridge.domain.errors import InvalidInput, NotFound, SkaldError
+from skald_bridge.domain.ids import TaskId
+from skald_bridge.ports import Clock, Documents, Publisher, Pulse, Subscription
+from skald_bridge.services.commands import REFUSALS, Commands, side_by_side
+from skald_bridge.services.documents import Desk
+from skald_bridge.wire.skalds import INITIATOR, read_event, read_update
+from skald_bridge.wire.topics import ASSIGN, CANCEL, MOST_BYTES, UPDATE, WORKER_UPDATE, rejection_of
+
+BATCH = 200
+_log = logging.getLogger("skald_bridge.orders")
+
+
+class Orders:
+    """One batch a step, the records of one key in order, those of several side by side."""
+
+    def __init__(
+        self,
+        subscription: Subscription,
+        commands: Commands,
+        publisher: Publisher,
+        pulse: Pulse,
+        clock: Clock,
+        *,
+        documents: Documents | None = None,
+        desk: Desk | None = None,
+    ) -> None:
+        """``documents`` and ``desk``: where events say no more than which document to look at."""
+        self._subscription = subscription
+        self._commands = commands
+        self._publisher = publisher
+        self._pulse = pulse
+        self._clock = clock
+        self._documents = documents
+        self._desk = desk
+        self._open: list[Received] = []
+        self._todo: list[Received] = []
+
+    async def step(self) -> float:
+        """Raises ``Unavailable``: what is left of the batch waits."""
+        if not self._open:
+            self._open = await self._subscription.receive(BATCH)
+            self._todo = list(self._open)
+        await side_by_side([partial(self._in_order, records) for records in _by_key(self._todo)])
+        if self._open:
+            await self._subscription.commit(self._open)
+            self._open = []
+        return 0.0
+
+    async def _in_order(self, records: Sequence[Received]) -> None:
+        for record in records:
+            await self._carry_out(record)
+            self._todo.remove(record)
+
+    async def _carry_out(self, record: Received) -> None:
+        command = record.topic
+        try:
+            self._commands.count(command, await self._obey(record))
+        except REFUSALS as error:
+            self._commands.count(command, "rejected")
+            _log.warning("%s at %d/%d: %s", command, record.partition, record.offset, error.message)
+            await self._publisher.publish([rejection_of(record, _said(error), self._clock.now())])
+
+    async def _obey(self, record: Received) -> str:
+        value = record.value or b""
+        if len(value) > MOST_BYTES:
+            raise InvalidInput(
+                f"the record has {len(value)} bytes, more than {MOST_BYTES}",
+                remedy="Put attachments into MongoDB.",
+            )
+        if record.topic == WORKER_UPDATE:
+            return await self._update_worker(record, value)
+        event = read_event(value)
+        if event.initiator == INITIATOR:
+            return "own"
+        did = [await self._perform(record.topic, TaskId(id_)) for id_ in dict.fromkeys(event.task_ids)]
+        if not did:
+            raise InvalidInput("taskIds: there are none", remedy="Name the tasks that the event is about.")
+        return "done" if any(did) else "nothing to do"
+
+    async def _perform(self, topic: str, task: TaskId) -> bool:
+        if topic == ASSIGN:
+            return await self._assign(task)
+        if topic == CANCEL:
+            return await self._cancel(task)
+        if topic == UPDATE:
+            return await self._update(task)
+        return False
+
+    async def _assign(self, task: TaskId) -> bool:
+        if self._desk is None:
+            raise InvalidInput(
+                "taskIds: there are no documents to look at",
+                remedy="Set MONGO_HOST to where the documents are.",
+            )
+        return await self._desk.assigned(task)
+
+    async def _cancel(self, task: TaskId) -> bool:
+        if await self._commands.is_foreign(task):
+            return False
+        try:
+            return await self._commands.cancel(task)
+        except NotFound:
+            if self._desk is None or not await self._desk.cancelled(task):
+                raise
+            return True
+
+    async def _update(self, task: TaskId) -> bool:
+        found = await self._documents.get(task) if self._documents is not None else None
+        if found is None:
+            raise NotFound(f"taskIds: there is no document of task {task}")
+        wanted = found.data.get("attachments")
+        if not isinstance(wanted, dict):
+            raise InvalidInput(f"attachments: those of task {task} are no object", remedy="Write an object.")
+        if await self._commands.is_foreign(task) or wanted == await self._commands.applied(task):
+            return False
+        return await self._change(task, wanted)
+
+    async def _update_worker(self, record: Received, value: bytes) -> str:
+        try:
+            task = TaskId((record.key or b"").decode())
+        except UnicodeDecodeError as error:
+            raise InvalidInput(
+                "key: it is not UTF-8", remedy="Use the task's id as the record's key."
+            ) from error
+        if not task or await self._commands.applied(task) is None or await self._commands.is_foreign(task):
+            return "own"  # a Skalds node talks to its workers here too
+        return "done" if await self._change(task, read_update(value)) else "nothing to do"
+
+    async def _change(self, task: TaskId, attachments: dict[str, object]) -> bool:
+        try:
+            await self._commands.update(task, attachments, replace=True)
+        except REFUSALS as error:
+            await self._pulse.note_error(task, _said(error), self._clock.now())
+            raise
+        return True
+
+
+def _by_key(records: Sequence[Received]) -> list[list[Received]]:
+    found: dict[bytes | None, list[Received]] = {}
+    for record in records:
+        found.setdefault(record.key, []).append(record)
+    return list(found.values())
+
+
+def _said(error: SkaldError) -> str:
+    return f"{error.message} ({error.remedy})" if error.remedy else error.message

@@ -1,0 +1,29 @@
+"""One server, one node and one bridge with REST for the tests of a module."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.services.fleet import Fleet, fleet
+from tests.services.prefect_server import PrefectServer
+from tests.services.rest import Rest, running_rest
+
+PROBE = Path(__file__).parents[1] / "bridge" / "project" / "probe.py"
+
+
+@pytest.fixture(scope="module")
+def made(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    folder = tmp_path_factory.mktemp("fleet")
+    shutil.copy(PROBE, folder / "probe.py")
+    with fleet(server, folder, [{"name": "probe", "entrypoint": "probe.py:probe"}]) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def rest(made: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
+    with running_rest(made.server, tmp_path_factory.mktemp("home")) as rest:
+        yield rest
