@@ -3,7 +3,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 NAME ?= start
 
-.PHONY: demo test check unit bench services services-stop clean
+.PHONY: demo test check unit bench chaos services services-stop clean
 
 # The environment, made once and again whenever what it is made of changes.
 $(VENV)/run.stamp: pyproject.toml constraints.txt
@@ -37,6 +37,10 @@ unit: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp
 	@$(VENV)/bin/python -m tests.benchmarks.$(NAME) $(ARGS)
+
+# A quarter of an hour of kills and freezes on the real services; make chaos ARGS="--tasks 100 --faults 8 --seed 7"
+chaos: $(VENV)/test.stamp
+	@$(VENV)/bin/python -m tests.chaos $(ARGS)
 
 # Kafka, Redis and MongoDB's protocol on this machine, without containers; other ports: make services KAFKA_PORT=19092
 services: $(VENV)/test.stamp

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from skald_bridge.adapters.kafka_topics import Topics
     from skald_bridge.adapters.mongo_archive import MongoArchive
     from skald_bridge.adapters.mongo_documents import MongoDocuments
+    from skald_bridge.adapters.redis_peers import RedisPeers
     from skald_bridge.adapters.redis_pulse import RedisPulse
 
 _B = TypeVar("_B", bound="Block")
@@ -80,6 +81,13 @@ async def redis(settings: Settings) -> RedisPulse | None:
         db=cache.db,
     )
     return RedisPulse(config, period=settings.redis_sync_period, key_ttl=settings.redis_key_ttl)
+
+
+def peers(pulse: RedisPulse) -> RedisPeers:
+    """Who else beats there."""
+    from skald_bridge.adapters.redis_peers import RedisPeers
+
+    return RedisPeers(pulse)
 
 
 async def mongo(settings: Settings) -> tuple[MongoArchive, MongoDocuments] | None:

@@ -18,6 +18,7 @@ from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.adapters.sqlite import SqliteArchive, SqliteCursor, SqliteJournal, SqlitePositions
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.api.access import Access, check_access
+from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.ports import Archive, Engine, Journal
 from skald_bridge.services.bridge import Bridge
@@ -109,6 +110,9 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
             made.take_documents(mongo[1], settings.controller)
         if talk is not None:
             made.take_orders(talk[1], talk[0])
+        leads = settings.controller is Controller.OURS
+        if leads and mongo is not None and talk is not None and heartbeats is not None:
+            made.take_guests(connections.peers(heartbeats), mongo[1], talk[0])
         yield made
 
 

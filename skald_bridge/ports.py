@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from skald_bridge.domain.commands import Received
+from skald_bridge.domain.commands import NewTask, Received
 from skald_bridge.domain.facts import Hint, Node, Progress, State, Subtask, Task
+from skald_bridge.domain.guests import Guest
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus
 from skald_bridge.domain.messages import Message
@@ -122,8 +123,9 @@ class Engine(Protocol):
     async def update(
         self, task: TaskId, changes: Mapping[str, Any], *, timeout: float, replace: bool = False
     ) -> tuple[str, int, str | None]:
-        """Send new attachments, merged into the newest or in their place; returns (``applied`` | ``rejected`` | ``stored``, revision, reason).
+        """Send new attachments, merged into the newest or in their place.
 
+        Returns (``applied`` | ``rejected`` | ``stored``, revision, reason).
         ``stored``: the task has not started; it will begin with them.
         """
         ...
@@ -234,6 +236,14 @@ class Documents(Protocol):
 
     async def get(self, task: TaskId) -> Found | None: ...
 
+    async def assign(self, new: NewTask, node: NodeId, now: datetime) -> None:
+        """Status Assigning and this executor; the document is made where there is none."""
+        ...
+
+    async def want(self, task: TaskId, attachments: Mapping[str, Any]) -> None:
+        """Write the attachments that the task is to have."""
+        ...
+
     async def refuse(self, ref: Any, reason: str, now: datetime) -> None:
         """Mark as Failed a document that cannot even be named."""
         ...
@@ -244,6 +254,16 @@ class Documents(Protocol):
         Raises:
             Unavailable: the store does not tell of changes, or does not answer.
         """
+        ...
+
+
+class Peers(Protocol):
+    """Skalds nodes and ours, as they announce themselves. Methods raise ``Unavailable``."""
+
+    async def nodes(self) -> list[Guest]: ...
+
+    async def forget(self, task: TaskId) -> None:
+        """The last heartbeat of an earlier attempt is none of the next one's."""
         ...
 
 

@@ -11,11 +11,12 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import PyMongoError
 
-from skald_bridge.adapters.mongo_archive import MongoArchive
+from skald_bridge.adapters.mongo_archive import MongoArchive, storable
+from skald_bridge.domain.commands import NewTask
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus
 from skald_bridge.ports import Found
-from skald_bridge.wire.skalds import to_ms
+from skald_bridge.wire.skalds import new_task_json, to_ms
 
 _CREATED, _ASSIGNING = LifecycleStatus.CREATED.value, LifecycleStatus.ASSIGNING.value
 _UNKNOWN_HERE = {"sequence": {"$exists": False}}
@@ -44,6 +45,18 @@ class MongoDocuments:
     async def get(self, task: TaskId) -> Found | None:
         found = await self._find({"id": task}, 1)
         return found[0] if found else None
+
+    async def assign(self, new: NewTask, node: NodeId, now: datetime) -> None:
+        told = {"executor": node, "lifecycleStatus": _ASSIGNING, "updateDateTime": to_ms(now)}
+        whole = {name: value for name, value in new_task_json(new).items() if name not in told}
+        async with self._archive.answering():
+            await self._tasks.update_one(
+                {"id": new.id}, {"$set": told, "$setOnInsert": storable(whole)}, upsert=True
+            )
+
+    async def want(self, task: TaskId, attachments: Mapping[str, Any]) -> None:
+        async with self._archive.answering():
+            await self._tasks.update_one({"id": task}, {"$set": {"attachments": storable(dict(attachments))}})
 
     async def refuse(self, ref: Any, reason: str, now: datetime) -> None:
         told = {

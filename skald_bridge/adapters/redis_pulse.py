@@ -117,7 +117,7 @@ class RedisPulse:
 
     async def beat(self, nodes: Sequence[NodeBeat], tasks: Sequence[TaskId], now: datetime) -> None:
         """Raises ``Unavailable``; what was sent may be carried out nonetheless, so ends are said again."""
-        async with self._lock, self._answering():
+        async with self._lock, self.answering():
             fields = await self._field_expiry()
             alive = self._not_ended(tasks, now)
             value = self._next_count(now)
@@ -141,7 +141,7 @@ class RedisPulse:
                 self._stale = stale(replies[-2], replies[-1], now, self._ttl)
 
     async def end_task(self, task: TaskId, value: int, exception: str | None, now: datetime) -> None:
-        async with self._lock, self._answering():
+        async with self._lock, self.answering():
             end = _End(value, exception, now, repeated=task in self._sent)
             # Kept first: a beat that was computed before the end must not come after it.
             self._ends[task] = end
@@ -150,7 +150,7 @@ class RedisPulse:
             await pipe.execute()
 
     async def note_error(self, task: TaskId, message: str, now: datetime) -> None:
-        async with self._answering():
+        async with self.answering():
             await self._redis.set(_error(task), message, ex=self._ttl)
 
     async def heartbeat(self, task: TaskId, now: datetime) -> int | None:
@@ -171,7 +171,7 @@ class RedisPulse:
         for start in range(0, len(tasks), _TOGETHER):
             some = tasks[start : start + _TOGETHER]
             pipe.mget([key(task) for task in some for key in (_heartbeat, _exception, _error)])
-        async with self._answering():
+        async with self.answering():
             values = [value for reply in await pipe.execute() for value in reply]
         for number, task in enumerate(tasks):
             beat, exception, error = values[3 * number : 3 * number + 3]
@@ -181,7 +181,7 @@ class RedisPulse:
 
     async def nodes(self, now: datetime) -> dict[NodeId, int]:
         """Skalds' own nodes among them."""
-        async with self._answering():
+        async with self.answering():
             known = [str(node) for node in await self._redis.hkeys(LAST_ACTIVITY)]
             if not known:
                 return {}
@@ -190,7 +190,7 @@ class RedisPulse:
         return {node: value for node, value in found.items() if value is not None}
 
     async def _get(self, key: str) -> str | None:
-        async with self._answering():
+        async with self.answering():
             value = await self._redis.get(key)
         return str(value) if value is not None else None
 
@@ -259,9 +259,10 @@ class RedisPulse:
         return self._fields
 
     @asynccontextmanager
-    async def _answering(self) -> AsyncIterator[None]:
+    async def answering(self) -> AsyncIterator[Redis]:
+        """The connection; its errors are ``Unavailable``."""
         try:
-            yield
+            yield self._redis
         except (RedisError, OSError) as error:
             self._fields = None  # another server may answer the next time
             raise self._unavailable(error) from error

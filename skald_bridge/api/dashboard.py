@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import FastAPI
-from fastapi.responses import RedirectResponse, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -14,6 +14,8 @@ from skald_bridge.domain.errors import InvalidInput
 
 BASE = "/dashboard"
 INDEX = "index.html"
+_ICONS = ("vite.svg", "favicon.ico")
+"""Pages built for ``BASE`` ask for these at the root, whether they have them or not."""
 
 
 def check_dashboard(folder: Path) -> None:
@@ -26,12 +28,19 @@ def check_dashboard(folder: Path) -> None:
 
 
 def serve_dashboard(app: FastAPI, folder: Path) -> None:
-    """Also its icon, which pages built for ``BASE`` ask for at the root."""
+    """The page under ``BASE``; "/" leads there."""
     app.mount(BASE, _Page(directory=folder, html=True), name="dashboard")
 
     @app.get("/", include_in_schema=False)
     async def root() -> RedirectResponse:
         return RedirectResponse(BASE + "/", 302)
+
+    async def icon(request: Request) -> Response:
+        file = folder / request.url.path.removeprefix("/")
+        return FileResponse(file) if file.is_file() else Response(status_code=204)
+
+    for name in _ICONS:
+        app.add_api_route(f"/{name}", icon, include_in_schema=False)
 
 
 class _Page(StaticFiles):

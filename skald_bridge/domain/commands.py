@@ -17,6 +17,7 @@ from skald_bridge.domain.documents import (
     TASK_ID_LABEL,
 )
 from skald_bridge.domain.ids import NodeId, TaskId
+from skald_bridge.domain.records import TaskDocument
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,26 @@ class NewTask:
         if self.dependencies:
             found[DEPENDENCIES_LABEL] = written(self.dependencies)
         return found
+
+
+def of_document(document: TaskDocument) -> NewTask:
+    """What a task that is known was made of."""
+    extra = document.extra
+    return NewTask(
+        id=document.id,
+        class_name=document.class_name,
+        source=document.source,
+        created=document.created,
+        name=document.name,
+        description=extra.get("description"),
+        executor=document.executor,
+        dependencies=tuple(extra.get("dependencies", ())),
+        mode=document.mode,
+        is_persistent=document.is_persistent,
+        deadline=document.deadline,
+        priority=document.priority,
+        attachments=document.attachments,
+    )
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from skald_bridge.ports import (
     Documents,
     Engine,
     Journal,
+    Peers,
     Publisher,
     Pulse,
     Subscription,
@@ -23,6 +24,7 @@ from skald_bridge.services.commands import Commands
 from skald_bridge.services.deadlines import Deadlines, Overdue
 from skald_bridge.services.dependencies import Dependents
 from skald_bridge.services.documents import Bell, Desk
+from skald_bridge.services.guests import Guests
 from skald_bridge.services.intake import Inbox, Intake, Listener
 from skald_bridge.services.loop import Loop
 from skald_bridge.services.mirror import Mirror
@@ -108,6 +110,7 @@ class Bridge:
     def take_documents(self, documents: Documents, controller: Controller) -> None:
         """Make tasks of the documents that others write; before ``run``."""
         self._documents = documents
+        self.mirror.memory.early = controller is Controller.UPSTREAM
         self._desk = Desk(
             documents,
             self.commands,
@@ -132,6 +135,23 @@ class Bridge:
             desk=self._desk,
         )
         self.loops.append(Loop("commands", orders.step, jitter=self._jitter))
+
+    def take_guests(self, peers: Peers, documents: Documents, publisher: Publisher) -> None:
+        """Lend tasks to Skalds' own nodes; before ``run``."""
+        guests = Guests(
+            peers,
+            documents,
+            publisher,
+            self.heartbeats,
+            self.mirror,
+            self._archive,
+            self._clock,
+            ours=lambda: [node.id for node in self.beat.nodes],
+        )
+        self.commands.guests = guests
+        loop = Loop("guests", guests.step, jitter=self._jitter)
+        guests.lent = loop.hurry
+        self.loops.append(loop)
 
     async def run(self) -> None:
         """Until cancelled."""

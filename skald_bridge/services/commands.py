@@ -8,15 +8,16 @@ from typing import Any
 
 from skald_bridge.domain.causes import Reported
 from skald_bridge.domain.commands import NewTask
-from skald_bridge.domain.dependencies import cycle, cycle_text, of_labels
+from skald_bridge.domain.dependencies import cycle, cycle_text
 from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected, Unavailable
-from skald_bridge.domain.facts import Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.ports import Archive, Clock, Engine
 from skald_bridge.services.dependencies import Dependents
+from skald_bridge.services.guests import Guests
 from skald_bridge.services.mirror import Mirror
 from skald_bridge.wire.skalds import Submitted, new_task_of
+from work_pools.attachments import merge
 
 UPDATE_SECONDS = 10.0
 """A running task answers within milliseconds, or does not take updates."""
@@ -34,15 +35,18 @@ class Commands:
         self._archive = archive
         self._dependents = dependents
         self._clock = clock
+        self.guests: Guests | None = None
         self.outcomes: dict[tuple[str, str], int] = {}
         """Counts by command and outcome."""
 
     async def create(self, submitted: Submitted) -> TaskId:
         """Raises ``InvalidInput``, ``NotFound``, ``Rejected``: nothing was made."""
-        return (await self.start(new_task_of(submitted, self._clock.now()))).id
+        new = new_task_of(submitted, self._clock.now())
+        await self.start(new)
+        return new.id
 
-    async def start(self, new: NewTask) -> Task:
-        """A repeat returns the same task. Raises as ``create``."""
+    async def start(self, new: NewTask) -> None:
+        """A repeat changes nothing. Raises as ``create``."""
         known = await self._archive.get(new.id)
         if known is not None and not known.foreign and known.class_name != new.class_name:
             raise Rejected(
@@ -52,18 +56,22 @@ class Commands:
         waits = tuple(new.dependencies)
         if waits and (loop := cycle(new.id, {**await self._dependents.waiting(), new.id: waits})):
             raise InvalidInput(cycle_text(loop), remedy="Leave one of them out.")
-        task = await self._engine.create(
-            new.class_name,
-            new.attachments,
-            task=new.id,
-            name=new.name or new.id,
-            labels=new.labels(),
-            priority=new.priority,
-            held=bool(waits),
-        )
+        try:
+            await self._engine.create(
+                new.class_name,
+                new.attachments,
+                task=new.id,
+                name=new.name or new.id,
+                labels=new.labels(),
+                priority=new.priority,
+                held=bool(waits),
+            )
+        except NotFound:
+            if waits or self.guests is None or not await self.guests.offer(new):
+                raise
+            return
         if waits:
-            self._dependents.add(task.id, of_labels(task.labels) or waits)
-        return task
+            self._dependents.add(new.id, waits)
 
     async def refuse(self, new: NewTask, reason: str, *, cancelled: bool = False) -> None:
         """The task ends before it began, and says why wherever tasks are looked at."""
@@ -72,6 +80,8 @@ class Commands:
 
     async def cancel(self, task: TaskId) -> bool:
         """Whether there was something to cancel. Raises ``NotFound``."""
+        if await self.is_foreign(task):
+            return self.guests is not None and await self.guests.cancel(task)
         try:
             await self._engine.cancel(task)
         except Rejected:
@@ -90,6 +100,8 @@ class Commands:
         Raises:
             Rejected: the task did not take them.
         """
+        if await self.is_foreign(task):
+            return await self._update_foreign(task, dict(attachments), replace)
         for attempt in range(1, _ATTEMPTS + 1):
             await self._engine.task(task)
             try:
@@ -106,6 +118,15 @@ class Commands:
                 )
             return revision
         raise AssertionError
+
+    async def _update_foreign(self, task: TaskId, attachments: dict[str, Any], replace: bool) -> int:
+        wanted = attachments if replace else merge(await self.applied(task) or {}, attachments)
+        if self.guests is None or not await self.guests.update(task, wanted):
+            raise Rejected(
+                f"Task {task} is on no node: its attachments cannot be updated",
+                remedy="Create a new task with them.",
+            )
+        return 1
 
     async def applied(self, task: TaskId) -> dict[str, Any] | None:
         """The attachments that the task has, as far as it was heard; ``None`` for a task not known."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,9 +23,6 @@ TOLD_SECONDS = 5.0
 REMEMBERED = 20_000
 _TAKEN = frozenset({LifecycleStatus.CREATED, LifecycleStatus.ASSIGNING})
 _log = logging.getLogger("skald_bridge.documents")
-
-Others = Callable[[NewTask], Awaitable[bool]]
-"""Gives the task to a Skalds node, where one and no deployment serves it; whether it did."""
 
 
 class Desk:
@@ -50,7 +47,6 @@ class Desk:
         self._nodes = nodes
         self._taken: OrderedDict[TaskId, Any] = OrderedDict()
         """With the version of the document that was taken: its task's next state has another."""
-        self.others: Others | None = None
         self.is_told = False
         """Whether a change wakes us."""
 
@@ -100,7 +96,7 @@ class Desk:
             await self._refuse(found, error.message)
             return
         try:
-            await self._start(new)
+            await self._commands.start(new)
         except REFUSALS as error:
             self._commands.count("create", "rejected")
             _log.warning("document %s: %s", new.id, error.message)
@@ -108,10 +104,6 @@ class Desk:
         else:
             self._commands.count("create", "done")
         self._remember(found)
-
-    async def _start(self, new: NewTask) -> None:
-        if self.others is None or not await self.others(new):
-            await self._commands.start(new)
 
     async def _again(self, found: Found) -> None:
         """A task that has ended begins again, or its document says again how it ended."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from skald_bridge.domain.documents import BORN_IN_PREFECT
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.mirror import Known
 from skald_bridge.domain.pulse import RunningTask
 
 _BEATING = frozenset({StateType.RUNNING, StateType.CANCELLING})
+_WAITING = frozenset({StateType.SCHEDULED, StateType.PENDING})
 
 
 class Memory:
@@ -22,6 +24,8 @@ class Memory:
         self._beating: dict[TaskId, RunningTask] = {}
         self.round = 0
         """Counts changes."""
+        self.early = False
+        """Whether tasks that were given to us beat before they run: to another controller silence is death."""
 
     def __contains__(self, task: TaskId) -> bool:
         return task in self._known
@@ -35,14 +39,20 @@ class Memory:
         if changed:
             self.round += 1
             self._changed[task] = self.round
-        foreign = known.document is not None and known.document.foreign
-        if known.last is not None and known.last.state in _BEATING and not foreign:
+        if known.last is not None and self._beats(known):
             self._beating[task] = RunningTask(task, known.last.class_name, known.last.node)
         else:
             self._beating.pop(task, None)
         while len(self._known) > self._limit:
             oldest, _ = self._known.popitem(last=False)
             self._changed.pop(oldest, None)
+
+    def _beats(self, known: Known) -> bool:
+        document = known.document
+        if known.last is None or (document is not None and document.foreign):
+            return False
+        given = document is not None and document.source != BORN_IN_PREFECT
+        return known.last.state in _BEATING or (self.early and given and known.last.state in _WAITING)
 
     def changed(self, task: TaskId) -> int:
         """The round of the task's newest change; 0 for none remembered."""
@@ -54,5 +64,5 @@ class Memory:
         self._changed.clear()
 
     def beating(self) -> list[RunningTask]:
-        """Tasks whose process is at work."""
+        """Tasks whose process is at work, and early ones."""
         return list(self._beating.values())

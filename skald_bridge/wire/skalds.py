@@ -107,6 +107,27 @@ def new_task_of(submitted: Submitted, now: datetime) -> NewTask:
     )
 
 
+def new_task_json(new: NewTask) -> dict[str, Any]:
+    """Skalds' document of a task that is Created."""
+    return {
+        "id": new.id,
+        "className": new.class_name,
+        "source": new.source,
+        "name": new.name or new.id,
+        "description": new.description,
+        "executor": new.executor,
+        "dependencies": list(new.dependencies) or None,
+        "mode": new.mode,
+        "isPersistent": new.is_persistent,
+        "createDateTime": to_ms(new.created),
+        "updateDateTime": to_ms(new.created),
+        "deadlineDateTime": to_ms(new.deadline) if new.deadline else 0,
+        "lifecycleStatus": LifecycleStatus.CREATED.value,
+        "priority": new.priority,
+        "attachments": new.attachments,
+    }
+
+
 def read_update(data: bytes | str) -> dict[str, Any]:
     """The attachments of a record of ``taskworker.update``. Raises ``InvalidInput`` that names the field."""
     return _read(_WorkerUpdate, data).attachments

@@ -44,15 +44,22 @@ def messages_of(record: JournalRecord) -> list[Message]:
 
 def update_of(document: TaskDocument) -> Message:
     """New attachments are in the task's document."""
-    told = _task_event(
-        f"{document.id}:{document.revision}", "Update", document.executor, document.updated, document.id
-    )
-    return Message(UPDATE, document.id, _bytes(told))
+    id_ = f"{document.id}:{document.revision}"
+    return reread_of(document.id, document.executor, id_, document.updated)
 
 
 def assign_of(task: TaskId, node: NodeId, id_: str, at: datetime) -> Message:
     """A task for a Skalds node."""
     return Message(ASSIGN, task, _bytes(_task_event(id_, "Assign", node, at, task)))
+
+
+def cancel_of(task: TaskId, node: NodeId, id_: str, at: datetime) -> Message:
+    return Message(CANCEL, task, _bytes(_task_event(id_, "Cancel", node, at, task)))
+
+
+def reread_of(task: TaskId, node: NodeId | None, id_: str, at: datetime) -> Message:
+    """New attachments are in the task's document."""
+    return Message(UPDATE, task, _bytes(_task_event(id_, "Update", node, at, task)))
 
 
 def rejection_of(record: Received, reason: str, at: datetime) -> Message:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -43,7 +44,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="skald-chaos-") as temporary:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        result = _watched(console, folder, seed, options.tasks, options.faults, options.freeze)
+        try:
+            result = _watched(console, folder, seed, options.tasks, options.faults, options.freeze)
+        except (pytest.skip.Exception, pytest.fail.Exception) as lacking:
+            sys.exit(f"Error: a service does not start without what this machine lacks: {lacking}")
     console.print(table_of_faults(result))
     console.print(table_of_counts(result))
     for sentence in result.findings.sentences()[:_SENTENCES]:

@@ -34,8 +34,10 @@ def chromium() -> str:
 
 
 @contextlib.contextmanager
-def page(url: str, width: int = 1400, height: int = 1000) -> Iterator[Page]:
-    """A fresh browser whose relative addresses start at ``url``."""
+def page(
+    url: str, width: int = 1400, height: int = 1000, login: tuple[str, str] | None = None
+) -> Iterator[Page]:
+    """A fresh browser whose relative addresses start at ``url``; ``login`` is a user's name and password."""
     program = chromium()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile, sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
@@ -45,6 +47,7 @@ def page(url: str, width: int = 1400, height: int = 1000) -> Iterator[Page]:
             args=list(FLAGS),
             base_url=url,
             viewport={"width": width, "height": height},
+            http_credentials={"username": login[0], "password": login[1]} if login else None,
         )
         context.set_default_timeout(PATIENCE)
         expect.set_options(timeout=PATIENCE)

@@ -69,7 +69,10 @@ def running_rest(
     home.mkdir(parents=True, exist_ok=True)
     port = free_port()
     own = {
-        **{name: server.client_env[name] for name in ("PREFECT_API_URL", "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED")},
+        **{
+            name: server.client_env[name]
+            for name in ("PREFECT_API_URL", "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED")
+        },
         "SYSTEM_CONTROLLER_PORT": str(port),
         "SKALD_API_KEY": key,
         **(env or {}),

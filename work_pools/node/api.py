@@ -94,6 +94,12 @@ class RunApi:
         states = await insist(lambda: self._client.read_flow_run_states(run_id), "states")
         return sum(state.name == AWAITING_RETRY for state in states)
 
+    async def claimant(self, run_id: UUID) -> str | None:
+        """The node that claimed the run last, by its states: its label follows a moment after."""
+        states = await insist(lambda: self._client.read_flow_run_states(run_id), "states")
+        latest_first = sorted(states, key=lambda state: state.timestamp, reverse=True)
+        return next((name for state in latest_first if (name := claimant_named(state.message))), None)
+
     async def crash(self, run_id: UUID, message: str) -> State[Any] | None:
         return await self._propose(run_id, Crashed(message=message))
 
@@ -143,3 +149,8 @@ class RunApi:
             )
         except (Abort, Pause, ObjectNotFound):
             return None
+
+
+def claimant_named(message: str | None) -> str | None:
+    """The node that a claim's message names."""
+    return message.removeprefix(TAKEN_BY) if message and message.startswith(TAKEN_BY) else None

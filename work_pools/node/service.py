@@ -19,6 +19,7 @@ from prefect.events import Event
 from work_pools import host
 from work_pools.devices import Capacity
 from work_pools.messages import UPDATE_REQUESTED
+from work_pools.node.abandoned import Abandoned
 from work_pools.node.announcements import Announcer, is_online
 from work_pools.node.api import RunApi
 from work_pools.node.books import Books
@@ -88,6 +89,7 @@ class NodeService:
         self.intake = Intake(self._shop, self._deployments, self._books, queues, self._answered)
         self._overseer = Overseer(self._shop, self.intake.running)
         self._orphans = Orphans(client, self._shop, self.intake.running)
+        self._abandoned = Abandoned(client, self._shop, self.intake.running)
         self._pulses = Pulses(client, self._shop, self.intake.running, heartbeat_seconds)
         self._revisions: Revisions | None = None
         self._listener = Listener(self._hear, self._connected)
@@ -124,7 +126,7 @@ class NodeService:
         for run in loops:
             self._loop(run)
         await insist(self._learn, "default result storage")
-        self._shop.aside(insist(lambda: self._orphans.inherit(pool), "runs of an earlier life"))
+        self._shop.aside(insist(lambda: self._abandoned.inherit(pool), "runs of an earlier life"))
         self._loop(lambda: self._listener.run(pool.id))
         self._loop(self._preload)
         self._loop(self._upkeep)
@@ -229,6 +231,7 @@ class NodeService:
             try:
                 await self._overseer.sweep()
                 await self._orphans.sweep(self._pool())
+                await self._abandoned.sweep(self._pool())
                 await self._learn()
                 await self._shop.codebases.refresh()
                 await self._announce()

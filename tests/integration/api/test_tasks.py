@@ -182,7 +182,9 @@ def test_skalds_and_sums(rest: Rest, made: Fleet) -> None:
     first = rest.get("/api/skalds/node-1/heartbeat")
     assert first["isOnline"] and first["heartbeatAge"] >= 0
     until(
-        lambda: rest.get("/api/skalds/node-1/heartbeat")["heartbeat"] != first["heartbeat"], 20, "its next beat"
+        lambda: rest.get("/api/skalds/node-1/heartbeat")["heartbeat"] != first["heartbeat"],
+        20,
+        "its next beat",
     )
     status = rest.get("/api/skalds/node-1/status")
     assert status["details"]["canAcceptTasks"] and status["uptime"] >= 0

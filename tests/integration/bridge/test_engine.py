@@ -47,6 +47,36 @@ async def test_create_makes_one_run_per_idempotency_key(engine: PrefectEngine, d
     assert task.state is not None and task.state.type is StateType.SCHEDULED
 
 
+@pytest.mark.parametrize("skalds_id", ["cut the bikes/7 …", str(uuid4())], ids=["text", "uuid"])
+async def test_a_task_keeps_the_id_that_skalds_gave_it(
+    engine: PrefectEngine, deployed: Deployed, client: PrefectClient, skalds_id: str
+) -> None:
+    id_ = TaskId(skalds_id + uuid4().hex if " " in skalds_id else skalds_id)
+    made = await engine.create(deployed.class_name, ATTACHMENTS, task=id_, tags=["night"])
+    assert made.id == id_
+    assert made.run != id_
+    assert made.tags == ("night",)
+    # Somebody who has not seen its run yet; and a copy of the run, which has its tags, but is another task.
+    copy = await client.create_flow_run_from_deployment(
+        deployed.deployment, parameters={"attachments": ATTACHMENTS}, tags=[f"skald.task:{id_}"]
+    )
+    async with PrefectEngine() as fresh:
+        assert (await fresh.task(id_)).run == made.run
+        assert (await fresh.read([id_, TaskId("nobody"), TaskId(str(copy.id))])).keys() == {id_, str(copy.id)}
+    async with PrefectEngine() as fresh:
+        assert [state.type for state in await fresh.history(id_)] == [StateType.SCHEDULED]
+        assert await fresh.subtasks(id_) == []
+        assert await fresh.progress([id_]) == {}
+        assert await fresh.node_log(id_) == []
+        assert (await fresh.update(id_, {"inputUrl": "b.mp4"}, timeout=5))[:2] == ("stored", 2)
+        assert (await fresh.task(id_)).attachments == {"inputUrl": "b.mp4"}
+        await fresh.cancel(id_)
+        with pytest.raises(NotFound, match="nobody"):
+            await fresh.cancel(TaskId("nobody"))
+    state = (await client.read_flow_run(UUID(made.run))).state
+    assert state is not None and state.is_cancelled()
+
+
 async def test_create_names_what_is_wrong(engine: PrefectEngine, deployed: Deployed) -> None:
     with pytest.raises(NotFound, match=f"'NoSuch'.*{deployed.class_name}"):
         await engine.create("NoSuch", {})

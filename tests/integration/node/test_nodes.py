@@ -81,6 +81,25 @@ def test_a_killed_node_ends_what_it_left_when_it_is_back(lonely: Bench) -> None:
         assert (once / "started").read_text() == first[0]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_killed_node_that_stays_away_loses_its_tasks_to_another(lonely: Bench) -> None:
+    marks = lonely.marks()
+    deployment = lonely.deploy("patient")
+    quick = {"PREFECT_WORKER_HEARTBEAT_SECONDS": "1"}
+    with lonely.node(name="gone", **quick) as node:
+        run = lonely.run(deployment, marks, empirical_policy={"retries": 1})
+        first = appears(marks / "started")
+        lonely.reaches(run, "Running")
+        with lonely.node(name="heir", **quick):
+            os.kill(node.process.pid, signal.SIGKILL)
+            (marks / "started").unlink()
+            assert appears(marks / "started", 150) != first
+            lonely.reaches(run, "Running")
+            crashed = next(state for state in lonely.states(run) if state["name"] == "Crashed")
+            assert crashed["message"] == "Node gone ended, and the task's process with it."
+
+
 def test_a_killed_zygote_is_a_crash_of_its_runs_and_is_replaced(lonely: Bench) -> None:
     marks = lonely.marks()
     deployment = lonely.deploy("patient")

@@ -42,7 +42,11 @@ def test_50_tasks_are_judged_as_what_they_are(world: World, controller: SkaldsCo
         finished = all(found[task] == "Finished" for task in (*short, *patient))
         return finished and failed == set(broken)
 
-    until(ended, 120, "50 tasks ended")
+    try:
+        until(ended, 120, "50 tasks ended")
+    except AssertionError as error:
+        error.add_note(f"{world.statuses([*short, *broken, *patient])}; seen failed: {failed}")
+        raise
     assert running == set(patient)
     assert world.stamps.starts([*short, *patient]) == dict.fromkeys([*short, *patient], 1)
     assert {world.cache.get(f"task:{task}:exception") for task in broken} == {"ValueError: lens cap on"}

@@ -4,7 +4,7 @@ import pytest
 from prefect import flow
 from prefect.utilities.callables import parameter_schema
 
-from skald_bridge.adapters.prefect_deployments import check_names
+from skald_bridge.adapters.prefect_deployments import check_names, place_of, queue_name
 from skald_bridge.authoring import Attachments
 from skald_bridge.domain.errors import InvalidInput
 
@@ -40,3 +40,10 @@ def test_an_unknown_field_is_named_with_the_one_that_was_meant() -> None:
 def test_a_flow_that_takes_anything_is_left_to_judge_itself() -> None:
     check_names({"speed": 1, "colour": 2}, parameter_schema(plain.fn).model_dump())
     check_names({"anything": 1}, None)
+
+
+def test_the_queue_of_a_priority_stands_before_all_but_those_of_higher_ones() -> None:
+    order: list[str] = ["default", "gpu", "priority-high"]
+    for priority in (3, 10, 1, 7, 9):
+        order.insert(place_of(priority, order) - 1, queue_name(priority))
+    assert order == [*(queue_name(n) for n in (10, 9, 7, 3, 1)), "default", "gpu", "priority-high"]

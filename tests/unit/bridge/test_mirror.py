@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
-from skald_bridge.domain.causes import Gone, Seen, Told
+from skald_bridge.domain.causes import Gone, Reported, Seen, Told
+from skald_bridge.domain.commands import NewTask
 from skald_bridge.domain.documents import GONE
 from skald_bridge.domain.effects import Append, Effect, EndPulse, Fetch, Hold, Put
 from skald_bridge.domain.facts import RevisionHint
+from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
 from skald_bridge.domain.mirror import Cause, Known, decide
-from tests.unit.bridge.facts import TASK, hint_after, hints, history, state, task
+from tests.unit.bridge.facts import START, TASK, hint_after, hints, history, state, task
 
 S = StateType
 LIFE = history(S.SCHEDULED, S.PENDING, S.RUNNING, S.COMPLETED)
@@ -149,3 +152,38 @@ def test_long_messages_are_cut_alike_from_hint_and_history() -> None:
     by_history, _ = fold(Known(), Told(task(long), (long,)))
     assert by_hint.last == by_history.last
     assert by_hint.last is not None and len(by_hint.last.message or "") < 5000
+
+
+def reported(type_: S, second: int, *, message: str | None = None, node: str | None = None) -> Reported:
+    new = NewTask(TASK, "Sew", "MongoDB", START, attachments={"a": 1}, dependencies=(TaskId("b"),))
+    return Reported(new, type_, START + timedelta(seconds=second), message, NodeId(node) if node else None)
+
+
+def test_what_a_skalds_node_says_of_a_task_is_a_story_like_any_other() -> None:
+    causes = [
+        reported(type_, at, node="theirs") for at, type_ in enumerate((S.PENDING, S.RUNNING, S.RUNNING))
+    ]
+    known, effects = fold(Known(), *causes)
+    assert [effect.record.state for effect in effects if isinstance(effect, Append)] == [S.PENDING, S.RUNNING]
+    assert known.document is not None
+    assert known.document.foreign
+    assert (known.document.executor, known.document.attempt) == ("theirs", 1)
+    assert known.document.extra["dependencies"] == ["b"]
+    # Prefect does not know it, and that is no reason to close it.
+    assert decide(known, Gone()) == []
+    known, effects = fold(known, reported(S.FAILED, 9, message="no thread", node="theirs"))
+    assert [effect for effect in effects if isinstance(effect, EndPulse)] == [EndPulse(TASK, -1, "no thread")]
+    assert known.document is not None
+    assert (known.document.sequence, known.document.exception) == (3, "no thread")
+    assert known.document.ended == START + timedelta(seconds=9)
+
+
+def test_a_refused_task_that_is_made_after_all_goes_on_from_its_refusal() -> None:
+    known, _ = fold(Known(), reported(S.FAILED, -5, message="className: unknown"))
+    known, effects = fold(known, *hints(LIFE)[:1])
+    assert effects == [Fetch(TASK)]
+    known, effects = fold(known, Told(task(LIFE[1]), tuple(LIFE[:2])))
+    assert [effect.record.sequence for effect in effects if isinstance(effect, Append)] == [2, 3]
+    assert known.document is not None
+    assert not known.document.foreign
+    assert known.document.exception is None

@@ -1,0 +1,136 @@
+"""Lends tasks to Skalds' own nodes, and closes them by what their heartbeats say."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import uuid4
+
+from skald_bridge.domain.causes import Reported
+from skald_bridge.domain.commands import NewTask, of_document
+from skald_bridge.domain.guests import Guest, Heard, Lent, choose, judge
+from skald_bridge.domain.ids import NodeId, TaskId
+from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.domain.pulse import SILENT
+from skald_bridge.ports import Archive, Clock, Documents, Peers, Publisher, Pulse
+from skald_bridge.services.mirror import Mirror
+from skald_bridge.wire.topics import assign_of, cancel_of, reread_of
+
+PERIOD = 1.0
+IDLE_SECONDS = 30.0
+_log = logging.getLogger("skald_bridge.guests")
+
+
+@dataclass
+class _Loan:
+    new: NewTask
+    lent: Lent
+
+
+class Guests:
+    """One round a step. Which tasks are lent is in the archive, so a restart forgets none."""
+
+    def __init__(
+        self,
+        peers: Peers,
+        documents: Documents,
+        publisher: Publisher,
+        pulse: Pulse,
+        mirror: Mirror,
+        archive: Archive,
+        clock: Clock,
+        *,
+        ours: Callable[[], Sequence[NodeId]],
+    ) -> None:
+        """``ours``: our own nodes, which beat in the same place."""
+        self._peers = peers
+        self._documents = documents
+        self._publisher = publisher
+        self._pulse = pulse
+        self._mirror = mirror
+        self._archive = archive
+        self._clock = clock
+        self._ours = ours
+        self._loans: dict[TaskId, _Loan] | None = None
+        self.lent: Callable[[], None] = lambda: None
+        """Called when a task was lent."""
+
+    async def offer(self, new: NewTask) -> bool:
+        """Give the task to a Skalds node that runs its type; whether there is one."""
+        now = self._clock.now()
+        loans = await self._known(now)
+        if new.id in loans:
+            return True
+        counts = Counter(loan.lent.node for loan in loans.values())
+        node = choose(new.class_name, await self._guests(), counts, now)
+        if node is None:
+            return False
+        await self._peers.forget(new.id)
+        await self._documents.assign(new, node, now)
+        await self._mirror.report(
+            [Reported(new, StateType.PENDING, now, f"Lent to Skalds node {node}", node)]
+        )
+        loans[new.id] = _Loan(new, Lent(new.id, node, now))
+        self.lent()
+        return True
+
+    async def cancel(self, task: TaskId) -> bool:
+        """Tell its node to end the task; whether one has it."""
+        now = self._clock.now()
+        if (loan := (await self._known(now)).get(task)) is None:
+            return False
+        await self._publisher.publish([cancel_of(task, loan.lent.node, str(uuid4()), now)])
+        return True
+
+    async def update(self, task: TaskId, attachments: dict[str, object]) -> bool:
+        """Write new attachments into the document, and tell its node; whether one has it."""
+        now = self._clock.now()
+        if (loan := (await self._known(now)).get(task)) is None:
+            return False
+        await self._documents.want(task, attachments)
+        await self._publisher.publish([reread_of(task, loan.lent.node, str(uuid4()), now)])
+        return True
+
+    async def step(self) -> float:
+        now = self._clock.now()
+        loans = await self._known(now)
+        if not loans:
+            return IDLE_SECONDS
+        guests = {guest.id: guest for guest in await self._guests()}
+        vitals = await self._pulse.vitals(list(loans), now)
+        reports: list[Reported] = []
+        for task, loan in list(loans.items()):
+            said = judge(loan.lent, vitals.get(task, SILENT), guests.get(loan.lent.node), now)
+            if isinstance(said, Heard):
+                reports.append(Reported(loan.new, said.state, now, said.message, loan.lent.node))
+            elif said is not None:
+                _log.info("task %s: node %s is told of it again", task, loan.lent.node)
+                await self._publisher.publish([assign_of(task, loan.lent.node, str(uuid4()), now)])
+                loan.lent = replace(loan.lent, told=now)
+        await self._mirror.report(reports)
+        for report in reports:
+            if report.state is StateType.RUNNING:
+                loans[report.new.id].lent = replace(loans[report.new.id].lent, began=True)
+            else:
+                del loans[report.new.id]
+        return PERIOD
+
+    async def _guests(self) -> list[Guest]:
+        ours = set(self._ours())
+        return [guest for guest in await self._peers.nodes() if guest.id not in ours]
+
+    async def _known(self, now: datetime) -> dict[TaskId, _Loan]:
+        if self._loans is None:
+            documents = await self._archive.read(await self._archive.open())
+            self._loans = {
+                task: _Loan(
+                    of_document(document),
+                    Lent(task, document.executor, now, began=document.started is not None),
+                )
+                for task, document in documents.items()
+                if document.foreign and document.executor is not None
+            }
+        return self._loans
