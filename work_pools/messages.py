@@ -17,6 +17,11 @@ UPDATE_APPLIED = "skald.update.applied"
 UPDATE_REJECTED = "skald.update.rejected"
 """Payload: ``update_id``, ``revision`` int, ``reason`` str, ``node`` str."""
 
+TASK_STILL = "skald.task.still"
+"""The task runs, and its process stands still; said again while it lasts. Payload: ``node`` str."""
+TASK_MOVES = "skald.task.moves"
+"""It moves again. Payload: ``node`` str."""
+
 REVISION_LABEL = "skald.revision"
 """Flow-run label: number of the newest applied attachments; 1 when absent."""
 

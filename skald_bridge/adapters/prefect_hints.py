@@ -14,10 +14,11 @@ from skald_bridge.adapters.prefect_api import translated
 from skald_bridge.adapters.prefect_identity import Identity
 from skald_bridge.adapters.prefect_mapping import RUN_PREFIX, hint_of, run_of
 from skald_bridge.domain.errors import Unavailable
-from skald_bridge.domain.facts import Hint
+from skald_bridge.domain.facts import Hint, StillHint
 from skald_bridge.domain.ids import TaskId
-from work_pools.messages import UPDATE_APPLIED
+from work_pools.messages import TASK_MOVES, TASK_STILL, UPDATE_APPLIED
 
+_OURS = (UPDATE_APPLIED, TASK_STILL, TASK_MOVES)
 _log = logging.getLogger("skald_bridge.hints")
 
 
@@ -25,8 +26,8 @@ class Hints(Identity):
     """Every subscription is one connection: when it breaks, the iterator ends, so that the gap is seen."""
 
     @asynccontextmanager
-    async def hints(self) -> AsyncIterator[AsyncIterator[Hint]]:
-        wanted = EventFilter(event=EventNameFilter(prefix=[RUN_PREFIX, UPDATE_APPLIED]))
+    async def hints(self) -> AsyncIterator[AsyncIterator[Hint | StillHint]]:
+        wanted = EventFilter(event=EventNameFilter(prefix=[RUN_PREFIX, *_OURS]))
         async with AsyncExitStack() as stack:
             try:
                 subscriber = get_events_subscriber(wanted, reconnection_attempts=0)
@@ -36,7 +37,7 @@ class Hints(Identity):
                 raise known if known is not error else _broken(error) from error
             yield self._hints(subscriber)
 
-    async def _hints(self, subscriber: PrefectEventSubscriber) -> AsyncIterator[Hint]:
+    async def _hints(self, subscriber: PrefectEventSubscriber) -> AsyncIterator[Hint | StillHint]:
         while True:
             try:
                 event = await anext(subscriber)
@@ -47,7 +48,7 @@ class Hints(Identity):
                 yield hint
 
 
-def _read(event: Event, task: TaskId | None) -> Hint | None:
+def _read(event: Event, task: TaskId | None) -> Hint | StillHint | None:
     try:
         return hint_of(event, task)
     except (KeyError, TypeError, ValueError) as error:

@@ -9,7 +9,17 @@ from uuid import UUID
 
 from prefect.events import Event
 
-from skald_bridge.domain.facts import Hint, Node, Progress, RevisionHint, State, StateHint, Subtask, Task
+from skald_bridge.domain.facts import (
+    Hint,
+    Node,
+    Progress,
+    RevisionHint,
+    State,
+    StateHint,
+    StillHint,
+    Subtask,
+    Task,
+)
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.nodes import claimed_by
@@ -130,8 +140,9 @@ def node_of(worker: Mapping[str, Any], pool: str, announcements: Mapping[str, An
     )
 
 
-def hint_of(event: Event, task: TaskId | None = None) -> Hint | None:
-    """What an event says of a task; ``None`` for one that says nothing of its state or attachments.
+def hint_of(event: Event, task: TaskId | None = None) -> Hint | StillHint | None:
+    """What an event says of a task; ``None`` for one that says nothing of its state,
+    attachments or process.
 
     ``task``: whose run it is, where that is known already.
     """
@@ -140,6 +151,8 @@ def hint_of(event: Event, task: TaskId | None = None) -> Hint | None:
     if event.event == messages.UPDATE_APPLIED:
         payload = event.payload
         return RevisionHint(task, int(payload["revision"]), dict(payload["attachments"]))
+    if event.event in (messages.TASK_STILL, messages.TASK_MOVES):
+        return StillHint(task, event.event == messages.TASK_STILL)
     if event.event in _NOT_STATES or "prefect.state-type" not in resource:
         return None
     state = State(

@@ -109,4 +109,13 @@ class RevisionHint:
     attachments: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class StillHint:
+    """A node said that a running task's process stands still, or moves again."""
+
+    task: TaskId
+    still: bool
+
+
 Hint = StateHint | RevisionHint
+"""What is written down."""

@@ -72,7 +72,7 @@ class Bridge:
         periods = {name: value for name, value in (("busy", busy), ("idle", idle)) if value is not None}
         self.sweep = Sweep(engine, self.mirror, archive, cursor, **periods)
         inbox = Inbox(self._lost)
-        listener = Listener(engine, inbox, self._lost)
+        listener = Listener(engine, inbox, self._lost, self.mirror.memory.hear_still)
         intake = Intake(inbox, self.mirror, self._lost)
         self.beat = Beat(
             engine,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from skald_bridge.domain.errors import Unavailable
-from skald_bridge.domain.facts import Hint, StateHint
+from skald_bridge.domain.facts import Hint, StateHint, StillHint
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.ports import Engine
 from skald_bridge.services.budget import Budget
@@ -50,7 +50,11 @@ class Inbox:
 class Listener:
     """Hears Prefect's hints. Before each new connection lies a gap that the sweep must look into."""
 
-    def __init__(self, engine: Engine, inbox: Inbox, gap: Callable[[], None]) -> None:
+    def __init__(
+        self, engine: Engine, inbox: Inbox, gap: Callable[[], None], still: Callable[[StillHint], None]
+    ) -> None:
+        """``still`` hears of processes that stand still: nothing to be written down."""
+        self._still = still
         self._engine = engine
         self._inbox = inbox
         self._gap = gap
@@ -59,7 +63,10 @@ class Listener:
         async with self._engine.hints() as hints:
             self._gap()
             async for hint in hints:
-                self._inbox.put(hint)
+                if isinstance(hint, StillHint):
+                    self._still(hint)
+                else:
+                    self._inbox.put(hint)
         raise Unavailable("Prefect's event stream ended", remedy="None needed: it is opened again.")
 
 

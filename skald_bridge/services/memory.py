@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from skald_bridge.domain.documents import BORN_IN_PREFECT
+from skald_bridge.domain.facts import StillHint
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.mirror import Known
@@ -22,6 +23,7 @@ class Memory:
         self._known: OrderedDict[TaskId, Known] = OrderedDict()
         self._changed: dict[TaskId, int] = {}
         self._beating: dict[TaskId, RunningTask] = {}
+        self._still: set[TaskId] = set()
         self.round = 0
         """Counts changes."""
         self.early = False
@@ -43,6 +45,7 @@ class Memory:
             self._beating[task] = RunningTask(task, known.last.class_name, known.last.node)
         else:
             self._beating.pop(task, None)
+            self._still.discard(task)
         while len(self._known) > self._limit:
             oldest, _ = self._known.popitem(last=False)
             self._changed.pop(oldest, None)
@@ -65,4 +68,11 @@ class Memory:
 
     def beating(self) -> list[RunningTask]:
         """Tasks whose process is at work, and early ones."""
-        return list(self._beating.values())
+        return [task for id_, task in self._beating.items() if id_ not in self._still]
+
+    def hear_still(self, hint: StillHint) -> None:
+        """A process that stands still is not at work, whatever its task's state."""
+        if hint.still and hint.task in self._beating:
+            self._still.add(hint.task)
+        else:
+            self._still.discard(hint.task)

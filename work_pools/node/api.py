@@ -76,6 +76,17 @@ class RunApi:
         except ObjectNotFound:
             return None
 
+    async def told(self, run_id: UUID) -> dict[str, Any] | None:
+        """The run as the API tells it; ``None`` when it was deleted."""
+        try:
+            answer = await insist(
+                lambda: self._client.request("GET", "/flow_runs/{id}", path_params={"id": run_id}), "run"
+            )
+        except httpx.HTTPStatusError:
+            return None
+        told: dict[str, Any] = answer.json()
+        return told
+
     async def read_many(self, run_ids: Iterable[UUID]) -> list[FlowRun]:
         """Those that exist.
 

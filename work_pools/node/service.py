@@ -35,6 +35,7 @@ from work_pools.node.pulses import Pulses
 from work_pools.node.revisions import Revisions
 from work_pools.node.run_logs import RunLogs
 from work_pools.node.settings import NodeSettings
+from work_pools.node.stillness import Stillness
 from work_pools.node.supervisor import Supervisor
 from work_pools.node.workshop import Workshop
 from work_pools.node.zygote_client import ZygoteClient, environment
@@ -90,6 +91,7 @@ class NodeService:
         self._overseer = Overseer(self._shop, self.intake.running)
         self._orphans = Orphans(client, self._shop, self.intake.running)
         self._abandoned = Abandoned(client, self._shop, self.intake.running)
+        self._stillness = Stillness(self._shop, self.intake.running)
         self._pulses = Pulses(client, self._shop, self.intake.running, heartbeat_seconds)
         self._revisions: Revisions | None = None
         self._listener = Listener(self._hear, self._connected)
@@ -122,6 +124,7 @@ class NodeService:
             self._books.run,
             self._pulses.beat,
             self._pulses.renew,
+            self._stillness.watch,
         )
         for run in loops:
             self._loop(run)

@@ -58,11 +58,9 @@ class Supervisor:
         self.over = False
         self.concurrency_lease: UUID | None = None
         self.child: Child | None = None
-        self.revision = int(told.get("labels", {}).get(REVISION_LABEL, 1))
-        self.parameters: dict[str, Any] = dict(told.get("parameters") or {})
         self.proposed: tuple[int, dict[str, Any]] | None = None
         """The newest revision that the child was asked to judge, and its attachments."""
-        self._told = told
+        self._learn(told)
         self.loaded = loaded
         self._gpu_node = gpu_node
         self._answered = answered
@@ -105,7 +103,11 @@ class Supervisor:
             self.concurrency_lease = claimed.state_details.deployment_concurrency_lease_id
             kills = oom.kills()
             try:
-                child = self.child = await self._child()
+                child, told = await asyncio.gather(self._child(), self.shop.api.told(self.run.id))
+                if told is not None:
+                    # Whoever changed them after the poll was told that the task begins with them.
+                    self._learn(told)
+                self.child = child
             except (ZygoteGone, OSError) as error:
                 message = f"Node {self.shop.name} could not start the task's process: {error}"
                 self.shop.logs.say(self.id, message, logging.ERROR)
@@ -195,6 +197,11 @@ class Supervisor:
             self.child.kill()
 
     # -- start ----------------------------------------------------------------------------------------------
+
+    def _learn(self, told: dict[str, Any]) -> None:
+        self._told = told
+        self.revision = int(told.get("labels", {}).get(REVISION_LABEL, 1))
+        self.parameters: dict[str, Any] = dict(told.get("parameters") or {})
 
     async def _child(self) -> Child:
         plan = self.job.plan

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -149,3 +151,30 @@ async def test_many_tasks_at_once(engine: PrefectEngine, made: Fleet, tmp_path: 
             records = await settled(path, UUID(task.id), len(history))
             assert [record.id for record in records] == [state.id for state in history]
             assert records[-1].node == "node-1"
+
+
+async def test_a_task_whose_process_stands_still_stops_beating(
+    engine: PrefectEngine, made: Fleet, tmp_path: Path
+) -> None:
+    stop = tmp_path / "stop"
+    async with running(tmp_path / "journal.db") as bridge:
+        task = (await engine.create("probe", {"until": str(stop)})).id
+        await reaches(engine, task, StateType.RUNNING)
+
+        async def beats() -> bool:
+            return task in [each.id for each in bridge.mirror.memory.beating()]
+
+        async def is_silent() -> bool:
+            return not await beats()
+
+        await auntil(beats, 30, "the task beats")
+        pid = int(Path(f"{stop}.pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            await auntil(is_silent, 30, "a stopped process is silent")
+            assert (await engine.task(task)).state == (await reaches(engine, task, StateType.RUNNING)).state
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        await auntil(beats, 30, "it beats again")
+        stop.touch()
+        await reaches(engine, task, StateType.COMPLETED)

@@ -66,7 +66,9 @@ async def test_who_comes_back_gets_what_was_missed_and_nothing_twice() -> None:
         assert [event["data"] for event in (await heard(events, 3))[1:]] == ["3", "4"]
 
 
-@pytest.mark.parametrize("lost", ["", "e0-3", "e1-99", "e1-", "e1-x", "-", "e1-1", "1", "e1-" + "9" * 30, "e1-²"])
+@pytest.mark.parametrize(
+    "lost", ["", "e0-3", "e1-99", "e1-", "e1-x", "-", "e1-1", "1", "e1-" + "9" * 30, "e1-²"]
+)
 async def test_what_cannot_be_resumed_begins_with_what_is_so(lost: str) -> None:
     stream = Stream("e1", ring=3)
     for number in range(6):

@@ -73,27 +73,22 @@ class World:
 
 
 class Heard:
-    """One follower; ``all`` is what has come since it was asked last."""
+    """One follower."""
 
     def __init__(self, events: AsyncIterator[str]) -> None:
         self._events = events
-        self._begun = False
+        self._next: asyncio.Future[str] | None = None
 
     async def all(self) -> list[dict[str, Any]]:
+        """What has come since it was asked last."""
         found: list[dict[str, Any]] = []
         while True:
-            try:
-                async with asyncio.timeout(0.05):
-                    text = await asyncio.shield(self._next())
-            except TimeoutError:
+            self._next = self._next or asyncio.ensure_future(cast(Any, anext(self._events)))
+            await asyncio.wait([self._next], timeout=0.05)
+            if not self._next.done():
                 return found
-            found += [json.loads(block["data"]) for block in blocks(text) if "data" in block]
-
-    def _next(self) -> asyncio.Task[str]:
-        waiting: asyncio.Task[str] | None = getattr(self, "_waiting", None)
-        if waiting is None or waiting.done():
-            waiting = self._waiting = asyncio.ensure_future(cast(Any, anext(self._events)))
-        return waiting
+            found += [json.loads(block["data"]) for block in blocks(self._next.result()) if "data" in block]
+            self._next = None
 
 
 @pytest.fixture
@@ -142,6 +137,7 @@ async def test_a_task_as_it_lives(world: World) -> None:
         assert seen(await follower.all()) == [told(task, "task_error", error="frame 7 is broken")]
 
         failed = moved(task, StateType.FAILED, exception="it was told to fail")
+        await world.pulse.end_task(task.id, -1, failed.exception, world.at)
         await world.archive.put([failed])
         await watch.step()
         assert seen(await follower.all()) == [

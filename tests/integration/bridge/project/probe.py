@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def measure(step: int) -> int:
 @task_type(name="probe", needs=Needs(cpus=0.1))
 def probe(attachments: Probe) -> int:
     newest = live(attachments)
+    if attachments.until:
+        Path(f"{attachments.until}.pid").write_text(str(os.getpid()))
     measure(newest.value.step)
     done = 0
     while attachments.until and not Path(attachments.until).exists():

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import AsyncMock, MagicMock
+from uuid import uuid4
+
+import pytest
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Pending
+
+from work_pools.leases import Lease
+from work_pools.needs import Needs
+from work_pools.node import supervisor as module
+from work_pools.node.aftermath import Ended
+from work_pools.node.processes import Exit
+from work_pools.node.supervisor import Supervisor
+
+
+def told(run: FlowRun, revision: int, crf: int) -> dict[str, Any]:
+    parameters = {"attachments": {"crf": crf}}
+    return {"id": str(run.id), "parameters": parameters, "labels": {"skald.revision": revision}}
+
+
+@pytest.mark.parametrize("newest", [(3, 30), None])
+async def test_a_task_begins_with_what_was_stored_after_its_node_had_asked_for_it(
+    newest: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = FlowRun(id=uuid4(), flow_id=uuid4(), name="n")
+    shop = MagicMock(name="shop")
+    shop.api.claim = AsyncMock(return_value=Pending())
+    shop.api.told = AsyncMock(return_value=told(run, *newest) if newest else None)
+    lease = Lease(str(run.id), Needs(), (), datetime.now(UTC))
+    life = Supervisor(shop, run, told(run, 1, 10), MagicMock(), None, lease, False, print, print)
+    monkeypatch.setattr(life, "_child", AsyncMock())
+    monkeypatch.setattr(life, "_watch", AsyncMock(return_value=Exit(code=0)))
+    monkeypatch.setattr(module, "Aftermath", lambda _: MagicMock(settle=AsyncMock(return_value=Ended())))
+
+    await asyncio.wait_for(life.live("pool"), 10)
+
+    revision, crf = newest or (1, 10)
+    assert life.request(Pending()).flow_run["parameters"] == {"attachments": {"crf": crf}}
+    assert (life.revision, life.parameters) == (revision, {"attachments": {"crf": crf}})
+    assert life.request(Pending()).revision == revision
