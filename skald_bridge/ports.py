@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from skald_bridge.domain.commands import NewTask, Received
+from skald_bridge.domain.effects import EndPulse
 from skald_bridge.domain.facts import Hint, Node, Progress, State, StillHint, Subtask, Task
 from skald_bridge.domain.guests import Guest
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
@@ -295,7 +296,9 @@ class Pulse(Protocol):
         """One period's beats of what is alive at ``now``; a task that ended then or later keeps its end."""
         ...
 
-    async def end_task(self, task: TaskId, value: int, exception: str | None, now: datetime) -> None: ...
+    async def end(self, ends: Sequence[EndPulse], now: datetime) -> None:
+        """The last heartbeats of tasks."""
+        ...
 
     async def note_error(self, task: TaskId, message: str, now: datetime) -> None:
         """An error that did not end the task, for people to see."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from skald_bridge.domain.effects import EndPulse
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType, lifecycle_of
 from skald_bridge.domain.pulse import SILENT, NodeBeat, Vitals
@@ -127,8 +128,8 @@ class MemoryPulse:
         self._nodes |= {node.id: _next(self._nodes.get(node.id), now) for node in nodes}
         self._tasks |= {id: _next(self._tasks.get(id), now) for id in tasks}
 
-    async def end_task(self, task: TaskId, value: int, exception: str | None, now: datetime) -> None:
-        self._tasks[task] = _Kept(value, now + END_TTL, exception, ended=now)
+    async def end(self, ends: Sequence[EndPulse], now: datetime) -> None:
+        self._tasks |= {end.task: _Kept(end.value, now + END_TTL, end.exception, ended=now) for end in ends}
 
     async def note_error(self, task: TaskId, message: str, now: datetime) -> None:
         self._errors[task] = (message, now + END_TTL)

@@ -20,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as ConnectionLost
 
+from skald_bridge.domain.effects import EndPulse
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.pulse import SILENT, NodeBeat, Vitals
@@ -80,8 +81,7 @@ class _Fields(Enum):
 
 @dataclass(frozen=True)
 class _End:
-    value: int
-    exception: str | None
+    told: EndPulse
     at: datetime
     repeated: bool
     """A beat may have been sent before it that is carried out after it."""
@@ -128,9 +128,9 @@ class RedisPulse:
                 pipe.delete(*map(_exception, fresh))
             for task in alive:
                 pipe.set(_heartbeat(task), value, px=self._beat_ms)
-            for task, end in self._ends.items():
+            for end in self._ends.values():
                 if end.repeated:
-                    self._add_end(pipe, task, end)
+                    self._add_end(pipe, end)
             if nodes and fields is _Fields.NOT:
                 pipe.hgetall(LAST_ACTIVITY)
                 pipe.hkeys(MODES)
@@ -140,13 +140,17 @@ class RedisPulse:
             if nodes and fields is _Fields.NOT:
                 self._stale = stale(replies[-2], replies[-1], now, self._ttl)
 
-    async def end_task(self, task: TaskId, value: int, exception: str | None, now: datetime) -> None:
+    async def end(self, ends: Sequence[EndPulse], now: datetime) -> None:
+        """One round trip."""
+        if not ends:
+            return
         async with self._lock, self.answering():
-            end = _End(value, exception, now, repeated=task in self._sent)
+            told = {each.task: _End(each, now, repeated=each.task in self._sent) for each in ends}
             # Kept first: a beat that was computed before the end must not come after it.
-            self._ends[task] = end
+            self._ends |= told
             pipe = self._redis.pipeline(transaction=True)
-            self._add_end(pipe, task, end)
+            for end in told.values():
+                self._add_end(pipe, end)
             await pipe.execute()
 
     async def note_error(self, task: TaskId, message: str, now: datetime) -> None:
@@ -240,12 +244,13 @@ class RedisPulse:
         else:
             pipe.expire(key, self._ttl)
 
-    def _add_end(self, pipe: Pipeline, task: TaskId, end: _End) -> None:
-        pipe.set(_heartbeat(task), end.value, ex=self._ttl)
-        if end.exception is None:
-            pipe.delete(_exception(task))
+    def _add_end(self, pipe: Pipeline, end: _End) -> None:
+        told = end.told
+        pipe.set(_heartbeat(told.task), told.value, ex=self._ttl)
+        if told.exception is None:
+            pipe.delete(_exception(told.task))
         else:
-            pipe.set(_exception(task), end.exception, ex=self._ttl)
+            pipe.set(_exception(told.task), told.exception, ex=self._ttl)
 
     async def _field_expiry(self) -> _Fields:
         if self._fields is None:

@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from skald_bridge.domain.lifecycle import LifecycleStatus
 
+
+def _whole(given: object) -> object:
+    return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
 LATEST_MS = 2**53
 """Milliseconds beyond this are no integers to JavaScript."""
-Milliseconds = Annotated[int, Field(ge=0, le=LATEST_MS)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""To JSON, 1.0 is the number 1."""
+Milliseconds = Annotated[Whole, Field(ge=0, le=LATEST_MS)]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """An id or a name: no control characters."""
 TaskPath = Annotated[
@@ -138,5 +145,5 @@ class NewTask(Asked):
     update_date_time: Milliseconds = 0
     deadline_date_time: Milliseconds = Field(0, description="0 is none.")
     lifecycle_status: Literal["Created"] = "Created"
-    priority: int = Field(0, ge=0, le=10, description="10 is taken first.")
+    priority: Whole = Field(0, ge=0, le=10, description="10 is taken first.")
     attachments: dict[str, Any] | None = None

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected, SkaldError, Unavailable
 
@@ -83,10 +84,22 @@ async def _unreadable(_request: Request, error: Exception) -> JSONResponse:
     return problem(422, f"{where}: {first['msg']}", "/api/openapi.json describes every field.")
 
 
-async def _http(_request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
-    return problem(error.status_code, str(error.detail), _REMEDIES.get(error.status_code), error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request))
+    return problem(error.status_code, str(error.detail), _REMEDIES.get(error.status_code), headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Of all routes with this path; Starlette names those of the first one only."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
 
 
 async def _defect(request: Request, error: Exception) -> JSONResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
+from typing import Any
 
 from skald_bridge.domain.commands import NewTask
 from skald_bridge.domain.facts import State, StateHint, Task
@@ -42,6 +43,13 @@ class Reported:
     at: datetime
     message: str | None = None
     node: NodeId | None = None
+
+
+@dataclass(frozen=True)
+class Concluded:
+    """The task ended, and this is what it made, in short."""
+
+    result: dict[str, Any] | None
 
 
 class Relation(Enum):

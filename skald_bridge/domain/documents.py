@@ -119,6 +119,11 @@ def document_of(task: Task, record: JournalRecord, span: Span) -> TaskDocument:
     )
 
 
+def result_after(document: TaskDocument, record: JournalRecord) -> dict[str, Any] | None:
+    """An attempt that begins has made nothing yet."""
+    return None if record.state is StateType.RUNNING else document.result
+
+
 def moved_on(document: TaskDocument, record: JournalRecord) -> TaskDocument:
     """The document after one more state."""
     span = Span(document.started, document.ended).after(record)
@@ -134,6 +139,7 @@ def moved_on(document: TaskDocument, record: JournalRecord) -> TaskDocument:
         exception=exception_of(record),
         started=span.started,
         ended=span.ended,
+        result=result_after(document, record),
     )
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from skald_bridge.domain.causes import Gone, Relation, Reported, Seen, Told, relation
+from skald_bridge.domain.causes import Concluded, Gone, Relation, Reported, Seen, Told, relation
 from skald_bridge.domain.documents import (
     NO_SPAN,
     Span,
@@ -20,6 +21,7 @@ from skald_bridge.domain.documents import (
     moved_on,
     next_record,
     records_of,
+    result_after,
     span_of,
 )
 from skald_bridge.domain.effects import Append, Effect, EndPulse, Fetch, Hold, Put
@@ -31,7 +33,7 @@ from skald_bridge.domain.records import JournalRecord, TaskDocument
 ENDS = {LifecycleStatus.FINISHED: 200, LifecycleStatus.FAILED: -1, LifecycleStatus.CANCELLED: -2}
 """Skalds' last heartbeats."""
 
-Cause = StateHint | RevisionHint | Seen | Told | Gone | Reported
+Cause = StateHint | RevisionHint | Seen | Told | Gone | Reported | Concluded
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def decide(known: Known, cause: Cause) -> list[Effect]:
             return _gone(known)
         case Reported():
             return _reported(known, cause)
+        case Concluded(result):
+            return _concluded(known, result)
 
 
 def _heard(known: Known, hint: StateHint) -> list[Effect]:
@@ -151,7 +155,10 @@ def _told(known: Known, task: Task, history: tuple[State, ...]) -> list[Effect]:
 def _fresh(known: Known, task: Task, record: JournalRecord, span: Span) -> TaskDocument:
     """The document of what the task is now; attachments newer than Prefect's stay."""
     fresh = document_of(task, record, span)
-    if known.document is None or known.document.revision <= task.revision:
+    if known.document is None:
+        return fresh
+    fresh = replace(fresh, result=result_after(known.document, record))
+    if known.document.revision <= task.revision:
         return fresh
     return replace(fresh, revision=known.document.revision, attachments=known.document.attachments)
 
@@ -180,6 +187,12 @@ def _reported(known: Known, cause: Reported) -> list[Effect]:
         return []
     record, document = foreign(cause, last, known.document)
     return [Append(record), *_end(record), Put(document)]
+
+
+def _concluded(known: Known, result: dict[str, Any] | None) -> list[Effect]:
+    if known.document is None or known.document.result == result:
+        return []
+    return [Put(replace(known.document, result=result))]
 
 
 def _end(record: JournalRecord) -> list[Effect]:

@@ -59,6 +59,8 @@ class TaskDocument:
     started: datetime | None = None
     ended: datetime | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] | None = None
+    """In short what its newest attempt made, once it has ended."""
 
     @property
     def foreign(self) -> bool:

@@ -32,6 +32,7 @@ from skald_bridge.services.orders import Orders
 from skald_bridge.services.pulse import PERIOD, Beat
 from skald_bridge.services.relay import Relay
 from skald_bridge.services.sweep import Sweep
+from skald_bridge.services.waiting import Waiting
 
 
 class Bridge:
@@ -110,7 +111,6 @@ class Bridge:
     def take_documents(self, documents: Documents, controller: Controller) -> None:
         """Make tasks of the documents that others write; before ``run``."""
         self._documents = documents
-        self.mirror.memory.early = controller is Controller.UPSTREAM
         self._desk = Desk(
             documents,
             self.commands,
@@ -122,6 +122,9 @@ class Bridge:
         desk = Loop("documents", self._desk.step, jitter=self._jitter)
         bell = Bell(documents, self._desk, desk.hurry)
         self.loops += [desk, Loop("documents-changes", bell.step, jitter=self._jitter)]
+        if controller is Controller.UPSTREAM:
+            waiting = Waiting(documents, self.mirror.memory, lambda: [node.id for node in self.beat.nodes])
+            self.loops.append(Loop("documents-waiting", waiting.step, jitter=self._jitter))
 
     def take_orders(self, subscription: Subscription, publisher: Publisher) -> None:
         """Carry out Kafka's commands; before ``run``, and after ``take_documents``."""

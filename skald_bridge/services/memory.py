@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from skald_bridge.domain.documents import BORN_IN_PREFECT
 from skald_bridge.domain.facts import StillHint
@@ -26,6 +27,7 @@ class Memory:
         self._still: set[TaskId] = set()
         self.round = 0
         """Counts changes."""
+        self._expected: dict[TaskId, RunningTask] = {}
         self.early = False
         """Whether tasks that were given to us beat before they run: to another controller silence is death."""
 
@@ -56,6 +58,10 @@ class Memory:
             return False
         given = document is not None and document.source != BORN_IN_PREFECT
         return known.last.state in _BEATING or (self.early and given and known.last.state in _WAITING)
+
+    def expect(self, tasks: Iterable[RunningTask]) -> None:
+        """These, and no others, are given to us and not known yet."""
+        self._expected = {task.id: task for task in tasks}
 
     def changed(self, task: TaskId) -> int:
         """The round of the task's newest change; 0 for none remembered."""

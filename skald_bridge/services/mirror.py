@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from skald_bridge.domain.causes import Gone, Reported, Seen, Told
+from skald_bridge.domain.causes import Concluded, Gone, Reported, Seen, Told
 from skald_bridge.domain.effects import Append, Effect, EndPulse, Fetch, Put
 from skald_bridge.domain.facts import Hint, State, StateHint, Task
 from skald_bridge.domain.ids import TaskId
@@ -103,6 +104,15 @@ class Mirror:
                 self._decide(cause.new.id, cause, outcome)
             await self._perform(outcome)
 
+    async def conclude(self, results: Mapping[TaskId, dict[str, Any] | None]) -> None:
+        """Write what tasks that ended made, in short."""
+        async with self._lock:
+            await self._load(set(results))
+            outcome = Outcome()
+            for task, result in results.items():
+                self._decide(task, Concluded(result), outcome)
+            await self._perform(outcome)
+
     async def _reconcile(self, tasks: Sequence[Task], gone: Sequence[TaskId]) -> int:
         await self._load({task.id for task in tasks} | set(gone))
         outcome = Outcome()
@@ -151,9 +161,8 @@ class Mirror:
         try:
             if records := outcome.records:
                 self.journaled += await self._journal.append(records)
-            for effect in outcome.effects:
-                if isinstance(effect, EndPulse):
-                    await self._pulse.end_task(effect.task, effect.value, effect.exception, self._clock.now())
+            if ends := [effect for effect in outcome.effects if isinstance(effect, EndPulse)]:
+                await self._pulse.end(ends, self._clock.now())
             if documents := outcome.documents:
                 await self._archive.put(documents)
             if records or documents:

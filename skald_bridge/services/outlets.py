@@ -7,6 +7,7 @@ from typing import Protocol
 
 from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.documents import for_controller
+from skald_bridge.domain.effects import EndPulse
 from skald_bridge.domain.mirror import ENDS
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.ports import Archive, Clock, Journal, Positions, Publisher, Pulse
@@ -43,9 +44,12 @@ def to_redis(
     """Ends of tasks that have not begun again; heartbeats are the pulse's own duty."""
 
     async def ends(documents: Sequence[TaskDocument]) -> None:
-        for document in documents:
-            if (value := ENDS.get(document.lifecycle)) is not None:
-                await pulse.end_task(document.id, value, document.exception, clock.now())
+        ended = [
+            EndPulse(document.id, value, document.exception)
+            for document in documents
+            if (value := ENDS.get(document.lifecycle)) is not None
+        ]
+        await pulse.end(ended, clock.now())
 
     return [Relay("redis", changes.changed, ends, positions)]
 

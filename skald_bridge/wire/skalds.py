@@ -202,6 +202,7 @@ def document_json(document: TaskDocument) -> dict[str, Any]:
         "started": _iso(document.started),
         "ended": _iso(document.ended),
         "durationSeconds": _duration(document),
+        "result": document.result,
         "extra": document.extra,
     }
 
@@ -232,6 +233,7 @@ def document_of(data: Mapping[str, Any]) -> TaskDocument:
         started=_moment(data["started"]),
         ended=_moment(data["ended"]),
         extra=data["extra"],
+        result=data.get("result"),
     )
 
 

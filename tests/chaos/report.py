@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from rich.table import Table
@@ -10,6 +11,7 @@ from tests.chaos.lag import UNTOUCHED, Outage, caught_up_after, stood_still, val
 from tests.chaos.run import Result
 
 _MIB = 2**20
+_REFUSALS = 4
 _LONG = 5.0
 """Seconds from which on an outage is compared with the time that catching up took."""
 
@@ -35,6 +37,9 @@ def table_of_counts(result: Result) -> Table:
     table.add_section()
     for name, count in sorted({**result.ends, **result.outcomes}.items()):
         table.add_row(name, str(count))
+    table.add_section()
+    for said, count in Counter(result.refusals).most_common(_REFUSALS):
+        table.add_row(f"answered while something was away: {said}", str(count))
     table.add_row("bridge's memory, most", f"{result.rss / _MIB:.0f} MiB")
     return table
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from skald_bridge.domain.effects import EndPulse
 from skald_bridge.domain.ids import NodeId
 from skald_bridge.domain.pulse import NodeBeat, NodeMode, Vitals
 from skald_bridge.ports import Pulse
@@ -49,7 +50,7 @@ async def test_ends_stay_an_hour(tested: PulseUnderTest) -> None:
     for value, exception in [(200, None), (-1, "no such file"), (-2, None)]:
         task = task_id()
         await pulse.beat([], [task], AT)
-        await pulse.end_task(task, value, exception, AT)
+        await pulse.end([EndPulse(task, value, exception)], AT)
         assert await pulse.heartbeat(task, AT) == value
         assert await pulse.exception(task, AT) == exception
         assert 3590 < await tested.beat_lives(task) <= 3600
@@ -68,7 +69,7 @@ async def test_errors_that_end_nothing_stay_an_hour(tested: PulseUnderTest) -> N
 
 async def test_a_task_that_runs_again_beats_again(pulse: Pulse) -> None:
     task = task_id()
-    await pulse.end_task(task, -1, "no such file", AT)
+    await pulse.end([EndPulse(task, -1, "no such file")], AT)
     beats = []
     for number in range(1, 4):
         await pulse.beat([], [task], AT + number * PERIOD)
@@ -80,7 +81,7 @@ async def test_a_task_that_runs_again_beats_again(pulse: Pulse) -> None:
 async def test_a_late_beat_does_not_overwrite_an_end(pulse: Pulse) -> None:
     task, other = task_id(), task_id()
     await pulse.beat([], [task, other], AT)
-    await pulse.end_task(task, -1, "no such file", AT + PERIOD)
+    await pulse.end([EndPulse(task, -1, "no such file")], AT + PERIOD)
     for late in (AT + PERIOD / 2, AT + PERIOD):
         await pulse.beat([], [task, other], late)
     assert await pulse.heartbeat(task, AT + PERIOD) == -1
@@ -101,7 +102,7 @@ async def test_the_vitals_of_many_at_once(pulse: Pulse) -> None:
     beating, failed, complaining, silent = (task_id() for _ in range(4))
     await pulse.beat([], [beating, complaining], AT)
     await pulse.note_error(complaining, "frame 7 is broken", AT)
-    await pulse.end_task(failed, -1, "no such file", AT)
+    await pulse.end([EndPulse(failed, -1, "no such file")], AT)
     beat = await pulse.heartbeat(beating, AT)
     assert await pulse.vitals([silent, failed, beating, complaining], AT) == {
         beating: Vitals(beat),

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from redis import Redis
 
 from skald_bridge.adapters.redis_pulse import RedisConfig, RedisPulse, stale
+from skald_bridge.domain.effects import EndPulse
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.pulse import NodeBeat, NodeMode, RunningTask
@@ -54,7 +55,7 @@ def lives(plain: Redis, key: str) -> float:
 
 async def test_every_key_of_the_contract(pulse: RedisPulse, plain: Redis, server: RedisServer) -> None:
     await pulse.beat([N1, N2], [A, B], NOW)
-    await pulse.end_task(TaskId("c"), -1, "no such file", NOW)
+    await pulse.end([EndPulse(TaskId("c"), -1, "no such file")], NOW)
     await pulse.note_error(A, "one frame is broken", NOW)
     types = {key: plain.type(key) for key in plain.scan_iter()}
     assert types == {
@@ -142,7 +143,7 @@ async def test_a_bridge_started_anew_goes_on_counting(server: RedisServer) -> No
 async def test_an_end_stands_whatever_arrives_late(pulse: RedisPulse, plain: Redis) -> None:
     """What a frozen server was sent before the end, it may carry out after it."""
     await pulse.beat([], [A, B], NOW)
-    await pulse.end_task(A, 200, None, NOW + timedelta(seconds=1))
+    await pulse.end([EndPulse(A, 200, None)], NOW + timedelta(seconds=1))
     plain.set("task:a:heartbeat", 17, ex=8)
     await pulse.beat([], [B], NOW + timedelta(seconds=3))
     assert plain.get("task:a:heartbeat") == "200"
@@ -195,7 +196,7 @@ async def test_a_frozen_server_is_not_waited_for_and_what_it_was_sent_does_not_u
             with pytest.raises(Unavailable):
                 await pulse.beat([N1], [A], NOW + timedelta(seconds=3))
             with pytest.raises(Unavailable):
-                await pulse.end_task(A, -2, "cancelled", NOW + timedelta(seconds=4))
+                await pulse.end([EndPulse(A, -2, "cancelled")], NOW + timedelta(seconds=4))
             assert time.monotonic() - began < 20
             own_redis.thaw()
             await pulse.beat([N1], [B], NOW + timedelta(seconds=7))

@@ -20,6 +20,7 @@ from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.api.backend import Backend
 from skald_bridge.api.stream import Snapshot, Stream
 from skald_bridge.api.watch import CLIENTS, Watch
+from skald_bridge.domain.effects import EndPulse
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.facts import Node
 from skald_bridge.domain.ids import NodeId, TaskId
@@ -137,7 +138,7 @@ async def test_a_task_as_it_lives(world: World) -> None:
         assert seen(await follower.all()) == [told(task, "task_error", error="frame 7 is broken")]
 
         failed = moved(task, StateType.FAILED, exception="it was told to fail")
-        await world.pulse.end_task(task.id, -1, failed.exception, world.at)
+        await world.pulse.end([EndPulse(task.id, -1, failed.exception)], world.at)
         await world.archive.put([failed])
         await watch.step()
         assert seen(await follower.all()) == [

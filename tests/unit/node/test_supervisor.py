@@ -33,7 +33,7 @@ async def test_a_task_begins_with_what_was_stored_after_its_node_had_asked_for_i
     shop.api.told = AsyncMock(return_value=told(run, *newest) if newest else None)
     lease = Lease(str(run.id), Needs(), (), datetime.now(UTC))
     life = Supervisor(shop, run, told(run, 1, 10), MagicMock(), None, lease, False, print, print)
-    monkeypatch.setattr(life, "_child", AsyncMock())
+    monkeypatch.setattr(life, "_child", AsyncMock(return_value=MagicMock()))
     monkeypatch.setattr(life, "_watch", AsyncMock(return_value=Exit(code=0)))
     monkeypatch.setattr(module, "Aftermath", lambda _: MagicMock(settle=AsyncMock(return_value=Ended())))
 
