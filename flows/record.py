@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
 from pydantic import Field
 
-from skald_bridge.authoring import Attachments, Needs, Reject, live, progress, task_type
+from skald_bridge.authoring import (
+    Attachments,
+    Needs,
+    Reject,
+    all_recorded,
+    live,
+    progress,
+    recorded,
+    task_type,
+)
 from skald_bridge.media.errors import naming_full_disk
-from skald_bridge.media.recorder import Recorder, Recording
+from skald_bridge.media.recorder import Recorder, Recording, Segment
 from skald_bridge.media.segments import Container
 from skald_bridge.media.stores import bad_input_is_final, output_folder, resolve, store_named
 
@@ -65,6 +75,10 @@ def record(attachments: RecordAttachments) -> dict[str, object]:
         log.info("%s", text)
         progress(recording.seconds, attachments.seconds, text)
 
+    def kept(segment: Segment) -> None:
+        start = datetime.fromisoformat(segment.began)
+        recorded(segment.url, start=start, seconds=segment.seconds, codec=segment.codec, size=segment.bytes)
+
     with bad_input_is_final():
         store = store_named(attachments.store)
         folder = output_folder(attachments.output, "record")
@@ -81,8 +95,12 @@ def record(attachments: RecordAttachments) -> dict[str, object]:
                 give_up_after=attachments.give_up_after,
                 own_speed=attachments.own_speed,
                 on_change=heard,
+                on_segment=kept,
             )
-            made = recorder.run()
+            try:
+                made = recorder.run()
+            finally:
+                all_recorded()
             index = scratch / "recording.json"
             with naming_full_disk(store.url(folder)):
                 index.write_text(json.dumps(made.json(), indent=1))

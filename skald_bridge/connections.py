@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from skald_bridge.adapters.kafka_topics import Topics
     from skald_bridge.adapters.mongo_archive import MongoArchive
     from skald_bridge.adapters.mongo_documents import MongoDocuments
+    from skald_bridge.adapters.mongo_recordings import MongoRecordings
     from skald_bridge.adapters.redis_peers import RedisPeers
     from skald_bridge.adapters.redis_pulse import RedisPulse
 
@@ -105,6 +106,13 @@ async def mongo(settings: Settings) -> tuple[MongoArchive, MongoDocuments] | Non
         else MongoArchive(settings.mongo_host or SecretStr(""), settings.db_name)
     )
     return archive, MongoDocuments(archive)
+
+
+def recordings(archive: MongoArchive) -> MongoRecordings:
+    """Beside the archive."""
+    from skald_bridge.adapters.mongo_recordings import MongoRecordings
+
+    return MongoRecordings(archive)
 
 
 def _topics(settings: Settings) -> Topics:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
@@ -15,14 +16,26 @@ from skald_bridge import connections
 from skald_bridge.adapters.clock import SystemClock
 from skald_bridge.adapters.memory import MemoryPulse
 from skald_bridge.adapters.prefect import PrefectEngine
-from skald_bridge.adapters.sqlite import SqliteArchive, SqliteCursor, SqliteJournal, SqlitePositions
+from skald_bridge.adapters.sqlite import (
+    SqliteArchive,
+    SqliteCursor,
+    SqliteJournal,
+    SqlitePositions,
+    SqliteRecordings,
+)
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.api.access import Access, check_access
 from skald_bridge.domain.commands import Controller
-from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.ports import Archive, Engine, Journal
 from skald_bridge.services.bridge import Bridge
-from skald_bridge.services.outlets import to_kafka, to_mongo, to_redis
+from skald_bridge.services.outlets import (
+    recordings_to_mongo,
+    states_of,
+    to_kafka,
+    to_mongo,
+    to_people,
+    to_redis,
+)
 from skald_bridge.services.relay import Relay
 from skald_bridge.settings import Settings
 
@@ -78,7 +91,8 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
         file = await stack.enter_async_context(SqliteFile(path, write=True))
         journal, archive, positions = SqliteJournal(file), SqliteArchive(file), SqlitePositions(file)
         clock = SystemClock()
-        relays: list[Relay[JournalRecord] | Relay[TaskDocument]] = []
+        recordings, pulse = SqliteRecordings(file), MemoryPulse()
+        relays: list[Relay[Any]] = []
         talk = await connections.kafka(settings)
         if talk is not None:
             for end in talk:
@@ -88,14 +102,18 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
         if heartbeats is not None:
             await stack.enter_async_context(heartbeats)
             relays += to_redis(archive, positions, heartbeats, clock)
+        relays.append(to_people(journal, positions, heartbeats or pulse, clock))
         mongo = await connections.mongo(settings)
         if mongo is not None:
             await stack.enter_async_context(mongo[0])
             relays += to_mongo(archive, positions, mongo[0], settings.controller)
+            relays.append(
+                recordings_to_mongo(recordings.changed, positions, connections.recordings(mongo[0]))
+            )
         made = Bridge(
             prefect,
             journal,
-            MemoryPulse(),
+            pulse,
             archive,
             SqliteCursor(file),
             clock,
@@ -106,6 +124,7 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
             overdue=archive,
             late=settings.late,
         )
+        made.gather(recordings, states_of(journal), positions)
         if mongo is not None:
             made.take_documents(mongo[1], settings.controller)
         if talk is not None:
@@ -191,4 +210,5 @@ async def rebuild(path: Path) -> int:
         await file.wipe()
     async with embedded(path) as bridge:
         await bridge.sweep.step()
+        await bridge.gathered()
         return bridge.sweep.repaired

@@ -10,12 +10,13 @@ from typing import Any, Protocol
 
 from skald_bridge.domain.commands import NewTask, Received
 from skald_bridge.domain.effects import EndPulse
-from skald_bridge.domain.facts import Hint, Node, Progress, State, StillHint, Subtask, Task
+from skald_bridge.domain.facts import Hint, Node, Progress, RecordedHint, State, StillHint, Subtask, Task
 from skald_bridge.domain.guests import Guest
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus
 from skald_bridge.domain.messages import Message
 from skald_bridge.domain.pulse import NodeBeat, Vitals
+from skald_bridge.domain.recordings import Artifact, Recording
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.domain.wanted import EVERY, Wanted
 
@@ -74,13 +75,21 @@ class Engine(Protocol):
 
     async def progress(self, tasks: Sequence[TaskId]) -> dict[TaskId, Progress]: ...
 
+    def artifacts(self, tasks: Sequence[TaskId]) -> AsyncIterator[list[Artifact]]:
+        """What the tasks left behind, in pages, newest first, recordings before all else; some twice."""
+        ...
+
+    def recordings(self, tasks: Sequence[TaskId]) -> AsyncIterator[list[Recording]]:
+        """Newest first, in pages; some twice."""
+        ...
+
     async def nodes(self) -> list[Node]: ...
 
     async def node_log(self, task: TaskId) -> list[tuple[datetime, str]]:
         """What nodes said about a task, oldest first: refusals, lease, start, end."""
         ...
 
-    def hints(self) -> AbstractAsyncContextManager[AsyncIterator[Hint | StillHint]]:
+    def hints(self) -> AbstractAsyncContextManager[AsyncIterator[Hint | StillHint | RecordedHint]]:
         """Live state hints. The iterator ends when the connection is lost; hints may be missing."""
         ...
 
@@ -185,6 +194,14 @@ class Archive(Protocol):
 
     async def class_names(self) -> list[str]:
         """Of all tasks, sorted; each once."""
+        ...
+
+
+class Recordings(Protocol):
+    """What tasks recorded; a repeat of a recording's id changes nothing."""
+
+    async def add(self, recordings: Sequence[Recording]) -> int:
+        """How many were new."""
         ...
 
 

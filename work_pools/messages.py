@@ -22,6 +22,9 @@ TASK_STILL = "skald.task.still"
 TASK_MOVES = "skald.task.moves"
 """It moves again. Payload: ``node`` str."""
 
+RECORDING = "recording"
+"""Type of a Prefect artifact whose data are ``path`` str, ``start`` ISO 8601, ``seconds``, ``codec``, ``size``."""
+
 REVISION_LABEL = "skald.revision"
 """Flow-run label: number of the newest applied attachments; 1 when absent."""
 

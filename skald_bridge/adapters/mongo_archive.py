@@ -70,37 +70,38 @@ class MongoArchive:
     async def _put(self, documents: Sequence[TaskDocument]) -> None:
         async with self.answering():
             await self._ensure_indexes()
-            await self._hand_on([document for document in documents if document.revision > 1])
+            following = await self._following(documents)
             # Each task that is left has a document by now: it is newer, or it is updated.
-            left = await self._write(documents, insert=True)
-            refused = await self._write(left, insert=False) if left else []
+            left = await self._write(documents, insert=True, following=following)
+            refused = await self._write(left, insert=False, following={}) if left else []
         if refused:
             raise Unavailable(
                 f"MongoDB refuses the documents of {len(refused)} tasks as duplicates",
                 remedy=f"Remove unique indexes other than the one on id from {self._tasks.full_name}.",
             )
 
-    async def _hand_on(self, documents: Sequence[TaskDocument]) -> None:
-        """New attachments, unless somebody wrote there what the task has not got yet: his are newer."""
-        if not documents:
-            return
+    async def _following(self, documents: Sequence[TaskDocument]) -> dict[TaskId, dict[str, Any]]:
+        """The attachments there that the task has and shall go on with it; what it has not got yet is newer."""
         wanted = {"id": {"$in": [document.id for document in documents]}}
-        fields = {"_id": 0, "id": 1, "attachments": 1, "appliedAttachments": 1, "appliedRevision": 1}
-        there = {data["id"]: data for data in await self._tasks.find(wanted, fields).to_list()}
-        operations = [
-            UpdateOne({"id": document.id, "attachments": data["attachments"]}, {"$set": {"attachments": new}})
-            for document in documents
-            if (data := there.get(document.id)) is not None
-            and (new := storable(document.attachments)) != data.get("attachments")
-            and document.revision > data.get("appliedRevision", document.revision)
-            and data.get("attachments") == data.get("appliedAttachments")
-        ]
-        if operations:
-            await self._tasks.bulk_write(operations, ordered=False)
+        fields = {"_id": 0, "id": 1, "attachments": 1, "appliedAttachments": 1}
+        there = await self._tasks.find(wanted, fields).to_list()
+        return {
+            TaskId(data["id"]): data["attachments"]
+            for data in there
+            if "appliedAttachments" in data and data.get("attachments") == data["appliedAttachments"]
+        }
 
-    async def _write(self, documents: Sequence[TaskDocument], *, insert: bool) -> list[TaskDocument]:
+    async def _write(
+        self,
+        documents: Sequence[TaskDocument],
+        *,
+        insert: bool,
+        following: Mapping[TaskId, dict[str, Any]],
+    ) -> list[TaskDocument]:
         """Those that an insert elsewhere, or a newer document, stood in the way of."""
-        operations = [update_of(document, insert=insert) for document in documents]
+        operations = [
+            update_of(document, insert=insert, follows=following.get(document.id)) for document in documents
+        ]
         try:
             await self._tasks.bulk_write(operations, ordered=False)
         except BulkWriteError as error:
@@ -153,7 +154,7 @@ class MongoArchive:
     async def _ensure_indexes(self) -> None:
         if self._indexed:
             return
-        await _create(self._tasks, [IndexModel([("id", ASCENDING)], unique=True)])
+        await create_indexes(self._tasks, [IndexModel([("id", ASCENDING)], unique=True)])
         existing = await self._tasks.index_information()
         if not any(index["key"] == [("id", 1)] and index.get("unique") for index in existing.values()):
             raise Unavailable(
@@ -161,7 +162,7 @@ class MongoArchive:
                 remedy="Drop that index; it is made anew.",
             )
         by: list[list[tuple[str, int]]] = [[], [("lifecycleStatus", ASCENDING)], [("className", ASCENDING)]]
-        await _create(self._tasks, [IndexModel([*fields, *_NEWEST]) for fields in by])
+        await create_indexes(self._tasks, [IndexModel([*fields, *_NEWEST]) for fields in by])
         self._indexed = True
 
     @asynccontextmanager
@@ -184,22 +185,28 @@ def newest(documents: Iterable[TaskDocument]) -> list[TaskDocument]:
     return list(found.values())
 
 
-def update_of(document: TaskDocument, *, insert: bool) -> UpdateOne:
+def update_of(document: TaskDocument, *, insert: bool, follows: Mapping[str, Any] | None = None) -> UpdateOne:
     """Writes ``document`` unless a newer one is there.
 
-    With ``insert`` the task may have none yet; then a newer one shows as a duplicate key.
+    With ``insert`` the task may have none yet; then a newer one shows as a duplicate key, and so do attachments
+    there that are not ``follows`` any more. Where they are, they are written too.
     """
     version = document.sequence * _REVISIONS + document.revision
     fields: dict[str, Any] = {**storable(document_json(document)), "version": version}
     fields |= {"appliedAttachments": fields["attachments"], "appliedRevision": document.revision}
-    inserted = {"attachments": fields.pop("attachments")}
+    there: dict[str, Any] = {"id": document.id, "version": {"$not": {"$gt": version}}}
+    inserted: dict[str, Any] = {}
+    if follows is None:
+        inserted["attachments"] = fields.pop("attachments")
+    else:
+        there["attachments"] = follows
     unsaid = [name for name in _KEPT_WHERE_WE_SAY_NOTHING if fields[name] is None]
     update = {
         "$set": {name: fields[name] for name in fields if name not in unsaid},
         "$setOnInsert": {**inserted, **dict.fromkeys(unsaid)},
     }
     # Not "$or": some servers look through all documents for one. A document without a version is not newer.
-    return UpdateOne({"id": document.id, "version": {"$not": {"$gt": version}}}, update, upsert=insert)
+    return UpdateOne(there, update, upsert=insert)
 
 
 def storable(value: Any) -> Any:
@@ -240,9 +247,10 @@ def _document(data: Mapping[str, Any]) -> TaskDocument | None:
         return None
 
 
-async def _create(tasks: AsyncCollection[dict[str, Any]], indexes: list[IndexModel]) -> None:
+async def create_indexes(collection: AsyncCollection[dict[str, Any]], indexes: list[IndexModel]) -> None:
+    """Those that are not there yet, under whatever name."""
     try:
-        await tasks.create_indexes(indexes)
+        await collection.create_indexes(indexes)
     except OperationFailure as error:
         if error.code not in _INDEX_CONFLICTS:  # there is one of the same fields under another name
             raise

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from skald_bridge.adapters.prefect_artifacts import Artifacts
 from skald_bridge.adapters.prefect_hints import Hints
 from skald_bridge.adapters.prefect_update import Updates
 
 
-class PrefectEngine(Updates, Hints):
+class PrefectEngine(Updates, Artifacts, Hints):
     """Prefect at ``PREFECT_API_URL``: ``async with PrefectEngine() as engine``.
 
-    Layers: api, reading, commands, update; beside them hints.
+    Layers: api, reading, commands, update; beside them artifacts and hints.
     """

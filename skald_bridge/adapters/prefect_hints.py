@@ -12,9 +12,9 @@ from prefect.events.filters import EventFilter, EventNameFilter
 
 from skald_bridge.adapters.prefect_api import translated
 from skald_bridge.adapters.prefect_identity import Identity
-from skald_bridge.adapters.prefect_mapping import RUN_PREFIX, hint_of, run_of
+from skald_bridge.adapters.prefect_mapping import ARTIFACT_CREATED, RUN_PREFIX, hint_of, run_of
 from skald_bridge.domain.errors import Unavailable
-from skald_bridge.domain.facts import Hint, StillHint
+from skald_bridge.domain.facts import Hint, RecordedHint, StillHint
 from skald_bridge.domain.ids import TaskId
 from work_pools.messages import TASK_MOVES, TASK_STILL, UPDATE_APPLIED
 
@@ -26,8 +26,8 @@ class Hints(Identity):
     """Every subscription is one connection: when it breaks, the iterator ends, so that the gap is seen."""
 
     @asynccontextmanager
-    async def hints(self) -> AsyncIterator[AsyncIterator[Hint | StillHint]]:
-        wanted = EventFilter(event=EventNameFilter(prefix=[RUN_PREFIX, *_OURS]))
+    async def hints(self) -> AsyncIterator[AsyncIterator[Hint | StillHint | RecordedHint]]:
+        wanted = EventFilter(event=EventNameFilter(prefix=[RUN_PREFIX, ARTIFACT_CREATED, *_OURS]))
         async with AsyncExitStack() as stack:
             try:
                 subscriber = get_events_subscriber(wanted, reconnection_attempts=0)
@@ -37,7 +37,9 @@ class Hints(Identity):
                 raise known if known is not error else _broken(error) from error
             yield self._hints(subscriber)
 
-    async def _hints(self, subscriber: PrefectEventSubscriber) -> AsyncIterator[Hint | StillHint]:
+    async def _hints(
+        self, subscriber: PrefectEventSubscriber
+    ) -> AsyncIterator[Hint | StillHint | RecordedHint]:
         while True:
             try:
                 event = await anext(subscriber)
@@ -48,7 +50,7 @@ class Hints(Identity):
                 yield hint
 
 
-def _read(event: Event, task: TaskId | None) -> Hint | StillHint | None:
+def _read(event: Event, task: TaskId | None) -> Hint | StillHint | RecordedHint | None:
     try:
         return hint_of(event, task)
     except (KeyError, TypeError, ValueError) as error:

@@ -13,6 +13,7 @@ from skald_bridge.domain.facts import (
     Hint,
     Node,
     Progress,
+    RecordedHint,
     RevisionHint,
     State,
     StateHint,
@@ -27,6 +28,7 @@ from work_pools import messages
 
 NODE_LABEL = "skald.node"
 RUN_PREFIX = "prefect.flow-run."
+ARTIFACT_CREATED = "prefect.artifact.created"
 TASK_TAG = "skald.task:"
 """Begins the tag, and the idempotency key, of the run of a task that Skalds named; its id follows."""
 _TAG_PREFIX = f"prefect.tag.{TASK_TAG}"
@@ -140,7 +142,7 @@ def node_of(worker: Mapping[str, Any], pool: str, announcements: Mapping[str, An
     )
 
 
-def hint_of(event: Event, task: TaskId | None = None) -> Hint | StillHint | None:
+def hint_of(event: Event, task: TaskId | None = None) -> Hint | StillHint | RecordedHint | None:
     """What an event says of a task; ``None`` for one that says nothing of its state,
     attachments or process.
 
@@ -151,6 +153,8 @@ def hint_of(event: Event, task: TaskId | None = None) -> Hint | StillHint | None
     if event.event == messages.UPDATE_APPLIED:
         payload = event.payload
         return RevisionHint(task, int(payload["revision"]), dict(payload["attachments"]))
+    if event.event == ARTIFACT_CREATED:
+        return _recorded(event, task)
     if event.event in (messages.TASK_STILL, messages.TASK_MOVES):
         return StillHint(task, event.event == messages.TASK_STILL)
     if event.event in _NOT_STATES or "prefect.state-type" not in resource:
@@ -174,7 +178,15 @@ def hint_of(event: Event, task: TaskId | None = None) -> Hint | StillHint | None
 
 
 def run_of(event: Event) -> str:
+    """Prefect's id of the run that the event is of; an artifact's event names its run as related."""
+    if event.event == ARTIFACT_CREATED:
+        related = next((each.id for each in event.related if each.role == "flow-run"), "")
+        return related.removeprefix(RUN_PREFIX)
     return event.resource.id.removeprefix(RUN_PREFIX)
+
+
+def _recorded(event: Event, task: TaskId) -> RecordedHint | None:
+    return RecordedHint(task) if task and event.payload.get("type") == messages.RECORDING else None
 
 
 def _told_task(event: Event) -> TaskId:

@@ -11,8 +11,10 @@ from typing import Any
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.domain.ids import StateId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType, lifecycle_of
+from skald_bridge.domain.recordings import Recording
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.domain.wanted import EVERY, Wanted
+from skald_bridge.wire.recordings import recording_json, recording_of
 from skald_bridge.wire.skalds import document_json, document_of, record_json, record_of, to_ms
 
 _CLOSED = sorted({lifecycle_of(state).value for state in StateType if state.terminal})
@@ -152,6 +154,33 @@ class SqliteArchive:
 
     async def _documents(self, sql: str, *values: object) -> list[TaskDocument]:
         return [document_of(json.loads(row[0])) for row in await self._file.rows(sql, *values)]
+
+
+class SqliteRecordings:
+    """The ``Recordings`` port; positions count what was added."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    async def add(self, recordings: Sequence[Recording]) -> int:
+        rows = [(each.id, each.task, _dump(recording_json(each))) for each in recordings]
+
+        def work(connection: sqlite3.Connection) -> int:
+            sql = "INSERT OR IGNORE INTO recordings (id, task, body) VALUES (?, ?, ?)"
+            return connection.executemany(sql, rows).rowcount
+
+        return await self._file.run(work)
+
+    async def changed(self, after: int, limit: int) -> list[tuple[int, Recording]]:
+        """Those added since, with their positions, oldest first."""
+        sql = "SELECT position, body FROM recordings WHERE position > ? ORDER BY position LIMIT ?"
+        rows = await self._file.rows(sql, after, limit)
+        return [(position, recording_of(json.loads(body))) for position, body in rows]
+
+    async def of(self, task: TaskId) -> list[Recording]:
+        """As they were added."""
+        sql = "SELECT body FROM recordings WHERE task = ? ORDER BY position"
+        return [recording_of(json.loads(row[0])) for row in await self._file.rows(sql, task)]
 
 
 class SqliteCursor:

@@ -44,6 +44,16 @@ CREATE INDEX archive_lifecycle ON archive (lifecycle, created);
 CREATE TABLE cursor (name TEXT PRIMARY KEY, at TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE delivered (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 """
+_ADDED = """
+CREATE TABLE IF NOT EXISTS recordings (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    task TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS recordings_task ON recordings (task, position);
+"""
+"""Also for files of the same version that were made before."""
 
 
 class SqliteFile:
@@ -90,7 +100,7 @@ class SqliteFile:
         """Forget everything."""
 
         def work(connection: sqlite3.Connection) -> None:
-            for table in ("journal", "archive", "cursor", "delivered"):
+            for table in ("journal", "archive", "recordings", "cursor", "delivered"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608
 
         await self.run(work)
@@ -116,6 +126,8 @@ class SqliteFile:
             self._connection.execute("PRAGMA synchronous = NORMAL")
             if self._version() == 0:
                 self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+            if self._version() == VERSION:
+                self._connection.executescript(f"BEGIN; {_ADDED} COMMIT;")
         else:
             if not self.path.is_file():
                 raise NotFound(f"No journal at {self.path}", remedy="The bridge writes it: start `skald up`.")

@@ -1,9 +1,10 @@
-"""What flow authors import: task types, attachments that change mid-run, progress, Skalds workers."""
+"""What flow authors import: task types, live attachments, progress, recordings, Skalds workers."""
 
 from skald_bridge.authoring.attachments import Attachments
 from skald_bridge.authoring.declaration import task_type
 from skald_bridge.authoring.live import Live, Reject
 from skald_bridge.authoring.progress import progress
+from skald_bridge.authoring.recordings import all_recorded, recorded
 from skald_bridge.authoring.runs import live
 from skald_bridge.authoring.workers import flow_from_worker
 from work_pools.needs import Needs
@@ -13,8 +14,10 @@ __all__ = [
     "Live",
     "Needs",
     "Reject",
+    "all_recorded",
     "flow_from_worker",
     "live",
     "progress",
+    "recorded",
     "task_type",
 ]

@@ -104,7 +104,7 @@ class _Writer:
     def _write(self, made: Report) -> None:
         key = f"progress-{self._run_id}"
         # A client of its own: the run's client belongs to the run's thread and closes with it.
-        with get_client({"timeout": 10.0, **_plain_http()}, sync_client=True) as client:
+        with get_client({"timeout": 10.0, **plain_http()}, sync_client=True) as client:
             if self._artifact is None and self._again:
                 found = client.read_artifacts(
                     artifact_filter=ArtifactFilter(
@@ -132,7 +132,8 @@ class _Writer:
                 )
 
 
-def _plain_http() -> dict[str, bool]:
+def plain_http() -> dict[str, bool]:
+    """Options of a client that needs no TLS: making its context takes as long as a request."""
     url = get_current_settings().api.url or ""
     return {"verify": False} if url.startswith("http://") else {}
 

@@ -23,10 +23,12 @@ async def find_task(engine: Engine, text: str) -> Task:
         InvalidInput: it means more than one.
     """
     wanted = text.strip()
+    whole = _uuid(wanted)
     try:
-        return await engine.task(TaskId(str(UUID(wanted))))
-    except ValueError:
-        pass
+        return await engine.task(TaskId(whole or wanted))
+    except NotFound:
+        if whole is not None:
+            raise
     found: list[Task] = []
     for offset in range(0, SEARCHED, PAGE):
         page = await engine.tasks(limit=PAGE, offset=offset)
@@ -45,6 +47,13 @@ async def find_task(engine: Engine, text: str) -> Task:
             remedy="Write more of the id.",
         )
     return found[0]
+
+
+def _uuid(text: str) -> str | None:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return None
 
 
 def matching(tasks: Sequence[Task], text: str) -> list[Task]:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from skald_bridge.cli.connect import with_engine
+from skald_bridge.cli.find import find_task
 from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.output import console, plain, print_json
 from skald_bridge.cli.shapes import task_json
 from skald_bridge.cli.tasks import shown_progress, shown_state
 from skald_bridge.cli.values import attachments
+from skald_bridge.domain.dependencies import DEPENDENCIES_LABEL, written
 from skald_bridge.domain.facts import Task
 from skald_bridge.domain.lifecycle import StateType
 
@@ -36,6 +38,17 @@ def submit(
     key: Annotated[
         str | None, typer.Option("--key", help="Idempotency key: the same key never makes a second task.")
     ] = None,
+    priority: Annotated[
+        int, typer.Option("--priority", min=0, max=10, help="0…10; higher ones are taken first.")
+    ] = 0,
+    after: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--after",
+            metavar="TASK",
+            help="Start once this task is finished; may be repeated. Needs a bridge.",
+        ),
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Wait for its end; exit code 1 unless it finishes.")
     ] = False,
@@ -46,7 +59,17 @@ def submit(
     ended: list[Task] = []
 
     async def body(engine: Engine) -> None:
-        task = await engine.create(class_name, given, idempotency_key=key, name=name, tags=tuple(tag or ()))
+        first = [(await find_task(engine, one)).id for one in after or ()]
+        task = await engine.create(
+            class_name,
+            given,
+            idempotency_key=key,
+            name=name,
+            tags=tuple(tag or ()),
+            labels={DEPENDENCIES_LABEL: written(first)} if first else None,
+            priority=priority,
+            held=bool(first),
+        )
         if not as_json:
             console().print(f"created  [bold]{plain(task.name)}[/]  {task.id}")
         if wait:

@@ -17,7 +17,7 @@ from skald_bridge.cli.output import ago, console, plain, print_json, span, style
 from skald_bridge.cli.shapes import task_json
 from skald_bridge.cli.states import state_filter
 from skald_bridge.domain.facts import Progress, State, Task
-from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.ids import TaskId, short
 
 if TYPE_CHECKING:
     from skald_bridge.ports import Engine
@@ -84,7 +84,7 @@ def took(task: Task, now: datetime) -> str:
 
 def _row(task: Task, progress: Progress | None, now: datetime) -> list[str]:
     return [
-        task.id[:8],
+        short(task.id),
         plain(task.class_name),
         plain(task.name),
         shown_state(task.state),

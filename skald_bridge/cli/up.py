@@ -82,17 +82,18 @@ def run_up(settings: Settings, *, grace: float = GRACE, with_node: bool = True) 
                 remedy=f"Choose another, skald up --port {settings.server_port + 1}; "
                 f"or use the server that is there: PREFECT_API_URL={url}",
             )
-        parts = _parts(settings, home, url, embedded=not foreign, grace=grace, with_node=with_node)
+        rest = _rest_is_free(settings)
+        parts = _parts(settings, home, url, embedded=not foreign, grace=grace, with_node=with_node, rest=rest)
         supervisor = Supervisor(parts, home / "logs", tell=_tell, rotation=rotation(settings))
         try:
-            supervisor.run(when_up=lambda: _announce(supervisor, settings, home, url, with_node))
+            supervisor.run(when_up=lambda: _announce(supervisor, settings, home, url, with_node, rest))
         finally:
             up_file(home).unlink(missing_ok=True)
     typer.echo("all ended")
 
 
 def _parts(
-    settings: Settings, home: Path, url: str, *, embedded: bool, grace: float, with_node: bool
+    settings: Settings, home: Path, url: str, *, embedded: bool, grace: float, with_node: bool, rest: bool
 ) -> list[Part]:
     base = {name: value for name, value in os.environ.items() if not name.startswith("SKALD_CHANNEL")}
     base["LOG_LEVEL"] = settings.log_level
@@ -100,7 +101,7 @@ def _parts(
     if not embedded:
         base.setdefault("PREFECT_HOME", str(Path("~/.prefect").expanduser()))
     parts = [server_part(base, home, settings.server_port)] if embedded else []
-    parts.append(bridge_part(base, home, url, rest=_rest_is_free(settings)))
+    parts.append(bridge_part(base, home, url, rest=rest))
     if with_node:
         called = settings.skald_id or socket.gethostname()
         parts.append(node_part(base, home, url, pool=settings.pool, node=called, grace=grace))
@@ -124,7 +125,9 @@ def _rest_is_free(settings: Settings) -> bool:
     return True
 
 
-def _announce(supervisor: Supervisor, settings: Settings, home: Path, url: str, with_node: bool) -> None:
+def _announce(
+    supervisor: Supervisor, settings: Settings, home: Path, url: str, with_node: bool, rest: bool
+) -> None:
     if not with_node:
         _make_pool(settings, home, url)
     file = up_file(home)
@@ -141,6 +144,9 @@ def _announce(supervisor: Supervisor, settings: Settings, home: Path, url: str, 
     typer.echo(
         f"up: {url.removesuffix('/api')} is Prefect's UI; work pool {settings.pool}; logs in {home / 'logs'}"
     )
+    if rest:
+        at = f"http://{settings.system_controller_host}:{settings.system_controller_port}"
+        typer.echo(f"REST for Skalds' clients: {at}/api, metrics: {at}/metrics")
     typer.echo("in another terminal: skald nodes, skald tasks --watch; Ctrl-C ends everything")
 
 

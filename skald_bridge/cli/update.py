@@ -14,6 +14,7 @@ from skald_bridge.cli.output import print_json
 from skald_bridge.cli.task import TASK
 from skald_bridge.cli.values import attachments
 from skald_bridge.domain.errors import InvalidInput, Rejected
+from skald_bridge.domain.ids import short
 
 if TYPE_CHECKING:
     from skald_bridge.ports import Engine
@@ -54,7 +55,7 @@ def update(
         if outcome == "rejected":
             raise Rejected(
                 f"The task rejected revision {revision}: {reason}.",
-                remedy=f"It goes on with the attachments that `skald task {task.id[:8]}` shows.",
+                remedy=f"It goes on with the attachments that `skald task {short(task.id)}` shows.",
             )
 
     with_engine(invocation(context).settings(), body)

@@ -117,5 +117,12 @@ class StillHint:
     still: bool
 
 
+@dataclass(frozen=True)
+class RecordedHint:
+    """A task has finished a recording."""
+
+    task: TaskId
+
+
 Hint = StateHint | RevisionHint
 """What is written down."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NewType
 
 TaskId = NewType("TaskId", str)
@@ -12,3 +13,10 @@ StateId = NewType("StateId", str)
 
 NodeId = NewType("NodeId", str)
 """A worker's name."""
+
+_RUN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def short(task: TaskId) -> str:
+    """For people: the beginning of a UUID, any other id whole."""
+    return task[:8] if _RUN.fullmatch(task) else task

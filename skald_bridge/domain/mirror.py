@@ -27,7 +27,7 @@ from skald_bridge.domain.documents import (
 from skald_bridge.domain.effects import Append, Effect, EndPulse, Fetch, Hold, Put
 from skald_bridge.domain.facts import RevisionHint, State, StateHint, Task
 from skald_bridge.domain.foreign import foreign
-from skald_bridge.domain.lifecycle import LifecycleStatus
+from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 
 ENDS = {LifecycleStatus.FINISHED: 200, LifecycleStatus.FAILED: -1, LifecycleStatus.CANCELLED: -2}
@@ -191,6 +191,8 @@ def _reported(known: Known, cause: Reported) -> list[Effect]:
 
 def _concluded(known: Known, result: dict[str, Any] | None) -> list[Effect]:
     if known.document is None or known.document.result == result:
+        return []
+    if known.last is not None and known.last.state is StateType.RUNNING:
         return []
     return [Put(replace(known.document, result=result))]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from skald_bridge.domain.lifecycle import StateType
@@ -23,14 +23,13 @@ class Made:
         self._progress: str | None = None
         self._recordings: dict[str, tuple[float, int]] = {}
 
-    def add(self, artifacts: Iterable[Artifact]) -> None:
-        for artifact in artifacts:
-            if artifact.recording is not None:
-                self._recordings[artifact.recording.id] = (artifact.recording.seconds, artifact.recording.size)
-            elif artifact.type == "progress":
-                self._progress = self._progress or artifact.text
-            elif artifact.key and artifact.key not in self._keys:
-                self._keys.append(artifact.key)
+    def add(self, artifact: Artifact) -> None:
+        if artifact.recording is not None:
+            self._recordings[artifact.recording.id] = (artifact.recording.seconds, artifact.recording.size)
+        elif artifact.type == "progress":
+            self._progress = self._progress or artifact.text
+        elif artifact.key and artifact.key not in self._keys:
+            self._keys.append(artifact.key)
 
     def result(self, record: JournalRecord) -> dict[str, Any] | None:
         """With the task's end, as a document holds it, at most 2 kB of JSON; ``None`` where there is nothing.

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from skald_bridge.domain.dependencies import HELD, of_labels
 from skald_bridge.domain.facts import Node, Task
+from skald_bridge.domain.ids import short
 from skald_bridge.domain.lifecycle import StateType
 
 NODE_POOL_TYPE = "skald"
@@ -57,7 +59,7 @@ def reasons(
             silent = [f"Its node {task.node} is silent; the task may be lost."] if lost else []
             return [*silent, f"It runs{where}."]
         case StateType.PAUSED:
-            return [f"It is {state.name.lower()}{where}; `skald resume {task.id[:8]}` lets it go on."]
+            return [f"It is {state.name.lower()}{where}; `skald resume {short(task.id)}` lets it go on."]
         case StateType.CANCELLING:
             return [f"It is being cancelled{where}; its process is about to end."]
         case _:
@@ -69,6 +71,14 @@ def _scheduled(
 ) -> list[str]:
     found = []
     due = waiting.due
+    if task.state is not None and task.state.name == HELD:
+        known = {other.id: other.state.name for other in live if other.state is not None}
+        return [
+            f"It waits for task {one}, which is {known[one]}."
+            if one in known
+            else f"It waits for task {one}, which has ended, or is not there yet."
+            for one in of_labels(task.labels)
+        ]
     if due is not None and due > now:
         seconds = round((due - now).total_seconds())
         found.append(f"It is to start at {due.astimezone():%Y-%m-%d %H:%M:%S}, in {seconds} s.")

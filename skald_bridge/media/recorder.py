@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,13 +25,17 @@ READ_TIMEOUT = 5.0
 
 @dataclass(frozen=True)
 class Segment:
-    """A published segment. ``began``: UTC, ISO 8601; ``seconds`` of media; ``url`` in the store."""
+    """A published segment. ``began``: UTC, ISO 8601; ``seconds`` of media; ``url`` in the store.
+
+    ``codec``: of picture and sound, ``h264/aac``.
+    """
 
     name: str
     url: str
     began: str
     seconds: float
     bytes: int
+    codec: str = ""
 
 
 @dataclass
@@ -61,6 +65,12 @@ def waits(first: float = FIRST_WAIT, longest: float = LONGEST_WAIT) -> Iterator[
         wait *= 2
 
 
+def codec_of(tracks: Sequence[av.stream.Stream]) -> str:
+    """Of the picture first: ``h264/aac``."""
+    ordered = sorted(tracks, key=lambda track: track.type != "video")
+    return "/".join(dict.fromkeys(track.codec_context.name for track in ordered))
+
+
 class Recorder:
     """Copies one source into segments of a store until it ends or is told to stop.
 
@@ -79,11 +89,13 @@ class Recorder:
         give_up_after: float = 30.0,
         own_speed: bool = False,
         on_change: Callable[[Recording, str], None] = lambda recording, text: None,
+        on_segment: Callable[[Segment], None] = lambda segment: None,
         timeout: float = READ_TIMEOUT,
     ) -> None:
         """``give_up_after``: seconds without a picture until the recording fails.
 
-        ``own_speed``: read a file no faster than it would play. ``on_change`` hears of segments and breaks.
+        ``own_speed``: read a file no faster than it would play. ``on_change`` hears of segments and breaks,
+        ``on_segment`` of each segment as soon as it is in the store.
         """
         self.recording = Recording()
         self._source = source
@@ -95,6 +107,7 @@ class Recorder:
         self._give_up_after = give_up_after
         self._own_speed = own_speed
         self._on_change = on_change
+        self._on_segment = on_segment
         self._timeout = min(timeout, give_up_after)
         self._last_picture = time.monotonic()
         self._done_seconds = 0.0
@@ -165,7 +178,7 @@ class Recorder:
         at = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3]
         return f"{at}Z-{len(self.recording.segments):05d}.{self._container}"
 
-    def keep(self, writer: SegmentWriter, began: datetime) -> None:
+    def keep(self, writer: SegmentWriter, began: datetime, codec: str) -> None:
         """Finish and publish a segment; one without length is dropped."""
         if writer.seconds <= 0:
             writer.discard()
@@ -175,8 +188,10 @@ class Recorder:
         with naming_full_disk(written.path.parent):
             url = self._store.publish(written.path, name)
         seconds = round(written.seconds, 3)
-        self.recording.segments.append(Segment(name, url, began.isoformat(), seconds, written.bytes))
+        segment = Segment(name, url, began.isoformat(), seconds, written.bytes, codec)
+        self.recording.segments.append(segment)
         self._done_seconds += seconds
+        self._on_segment(segment)
         count = len(self.recording.segments)
         self._on_change(self.recording, f"{self._done_seconds:.1f} s in {count} segments")
 
@@ -188,6 +203,7 @@ class _Cut:
         self._recorder = recorder
         self._scratch = scratch
         self._tracks = tracks
+        self._codec = codec_of(tracks)
         self._writer: SegmentWriter | None = None
         self._began = datetime.now(UTC)
         self._since = time.monotonic()
@@ -221,4 +237,4 @@ class _Cut:
     def finish(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
-            self._recorder.keep(writer, self._began)
+            self._recorder.keep(writer, self._began, self._codec)

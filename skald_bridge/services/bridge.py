@@ -8,6 +8,7 @@ from typing import Any
 
 from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.deadlines import LatePolicy
+from skald_bridge.domain.records import JournalRecord
 from skald_bridge.ports import (
     Archive,
     Clock,
@@ -16,8 +17,10 @@ from skald_bridge.ports import (
     Engine,
     Journal,
     Peers,
+    Positions,
     Publisher,
     Pulse,
+    Recordings,
     Subscription,
 )
 from skald_bridge.services.commands import Commands
@@ -30,7 +33,8 @@ from skald_bridge.services.loop import Loop
 from skald_bridge.services.mirror import Mirror
 from skald_bridge.services.orders import Orders
 from skald_bridge.services.pulse import PERIOD, Beat
-from skald_bridge.services.relay import Relay
+from skald_bridge.services.recordings import Harvest
+from skald_bridge.services.relay import Feed, Relay
 from skald_bridge.services.sweep import Sweep
 from skald_bridge.services.waiting import Waiting
 
@@ -68,12 +72,13 @@ class Bridge:
         self._archive, self._clock, self._jitter = archive, clock, jitter
         self.engine, self.heartbeats = engine, heartbeats or pulse
         self.mirror = Mirror(engine, journal, pulse, archive, clock)
-        self.dependents = Dependents(engine, archive)
+        self.dependents = Dependents(engine, archive, self.mirror.memory)
         self.commands = Commands(engine, self.mirror, archive, self.dependents, clock)
         periods = {name: value for name, value in (("busy", busy), ("idle", idle)) if value is not None}
         self.sweep = Sweep(engine, self.mirror, archive, cursor, **periods)
         inbox = Inbox(self._lost)
-        listener = Listener(engine, inbox, self._lost, self.mirror.memory.hear_still)
+        self.harvest: Harvest | None = None
+        self._listener = Listener(engine, inbox, self._lost, self.mirror.memory.hear_still)
         intake = Intake(inbox, self.mirror, self._lost)
         self.beat = Beat(
             engine,
@@ -91,14 +96,12 @@ class Bridge:
         self._sweeping = Loop("sweep", self.sweep.step, jitter=jitter)
         self.loops = [
             self._sweeping,
-            Loop("events", listener.step, jitter=jitter),
+            Loop("events", self._listener.step, jitter=jitter),
             Loop("mirror", intake.step, jitter=jitter),
             Loop("pulse", self.beat.step, jitter=jitter),
             *self.relaying,
         ]
-        dependents = Loop("dependencies", self.dependents.step, jitter=jitter)
-        self.dependents.added = dependents.hurry
-        self.add(dependents)
+        self.add(Loop("dependencies", self.dependents.step, jitter=jitter))
         if overdue is not None:
             deadlines = Deadlines(engine, overdue, clock, late)
             self.loops.append(Loop("deadlines", deadlines.step, jitter=jitter))
@@ -107,6 +110,19 @@ class Bridge:
         """One more duty, which every write hurries; before ``run``."""
         self.loops.append(loop)
         self.relaying.append(loop)
+
+    def gather(self, recordings: Recordings, states: Feed[JournalRecord], positions: Positions) -> None:
+        """Keep what tasks record, and in short what they make; before ``run``."""
+        self.harvest = Harvest(self.engine, self.mirror, self._archive, recordings, states, positions)
+        loop = Loop("recordings", self.harvest.step, jitter=self._jitter)
+        self.harvest.hinted, self.harvest.stored = loop.hurry, self._relay
+        self._listener.recorded = self.harvest.hear
+        self.add(loop)
+
+    async def gathered(self) -> None:
+        """Gather all that is to be had now, where ``run`` does not."""
+        while self.harvest is not None and await self.harvest.step() == 0:
+            pass
 
     def take_documents(self, documents: Documents, controller: Controller) -> None:
         """Make tasks of the documents that others write; before ``run``."""

@@ -54,7 +54,7 @@ class Commands:
                 remedy="Give the task an id of its own.",
             )
         waits = tuple(new.dependencies)
-        if waits and (loop := cycle(new.id, {**await self._dependents.waiting(), new.id: waits})):
+        if waits and (loop := cycle(new.id, {**self._dependents.waiting(), new.id: waits})):
             raise InvalidInput(cycle_text(loop), remedy="Leave one of them out.")
         try:
             await self._engine.create(
@@ -67,11 +67,8 @@ class Commands:
                 held=bool(waits),
             )
         except NotFound:
-            if waits or self.guests is None or not await self.guests.offer(new):
+            if self.guests is None or not await self.guests.offer(new):
                 raise
-            return
-        if waits:
-            self._dependents.add(new.id, waits)
 
     async def refuse(self, new: NewTask, reason: str, *, cancelled: bool = False) -> None:
         """The task ends before it began, and says why wherever tasks are looked at."""
@@ -90,6 +87,10 @@ class Commands:
                 return False
             raise
         return True
+
+    async def cancel_waiting(self, task: TaskId) -> bool:
+        """Cancel a task that waits to be lent to a Skalds node."""
+        return self.guests is not None and self.guests.waits(task) and await self.guests.cancel(task)
 
     async def retry(self, task: TaskId) -> None:
         await self._engine.retry(task)

@@ -3,51 +3,37 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from contextlib import suppress
 
-from skald_bridge.domain.dependencies import HELD, Release, of_labels, verdicts
+from skald_bridge.domain.dependencies import Release, verdicts
 from skald_bridge.domain.errors import NotFound, Rejected
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus
 from skald_bridge.ports import Archive, Engine
+from skald_bridge.services.memory import Memory
 
 BUSY_SECONDS = 5.0
 IDLE_SECONDS = 60.0
-MOST = 10_000
 _log = logging.getLogger("skald_bridge.dependencies")
 
 
 class Dependents:
-    """One look a step; who waits is known from Prefect, so a restart forgets nobody."""
+    """One look a step; who waits is what the mirror has seen, whoever made it wait."""
 
-    def __init__(self, engine: Engine, archive: Archive) -> None:
+    def __init__(self, engine: Engine, archive: Archive, memory: Memory) -> None:
         self._engine = engine
         self._archive = archive
-        self._waiting: dict[TaskId, tuple[TaskId, ...]] | None = None
-        self.added: Callable[[], None] = lambda: None
-        """Called when a task begins to wait."""
+        self._memory = memory
 
-    @property
-    def some(self) -> bool:
-        return bool(self._waiting)
-
-    async def waiting(self) -> dict[TaskId, tuple[TaskId, ...]]:
-        if self._waiting is None:
-            held = await self._engine.tasks(states=[HELD], limit=MOST)
-            self._waiting = {task.id: of_labels(task.labels) for task in held} | (self._waiting or {})
-        return self._waiting
-
-    def add(self, task: TaskId, dependencies: tuple[TaskId, ...]) -> None:
-        if self._waiting is not None:
-            self._waiting[task] = dependencies
-        self.added()
+    def waiting(self) -> dict[TaskId, tuple[TaskId, ...]]:
+        """Who waits for whom."""
+        return self._memory.held()
 
     async def step(self) -> float:
-        waiting = await self.waiting()
+        waiting = self.waiting()
         if not waiting:
             return IDLE_SECONDS
-        for verdict in verdicts(waiting, await self._statuses()):
+        for verdict in verdicts(waiting, await self._statuses(waiting)):
             with suppress(NotFound, Rejected):
                 # It may have been cancelled, started by hand or deleted meanwhile.
                 if isinstance(verdict, Release):
@@ -55,14 +41,12 @@ class Dependents:
                 else:
                     await self._engine.fail(verdict.task, verdict.reason)
             _log.debug("%s", verdict)
-            del waiting[verdict.task]
         return BUSY_SECONDS
 
-    async def _statuses(self) -> dict[TaskId, LifecycleStatus]:
-        wanted = list({one for ones in (await self.waiting()).values() for one in ones})
+    async def _statuses(self, waiting: dict[TaskId, tuple[TaskId, ...]]) -> dict[TaskId, LifecycleStatus]:
+        wanted = list({one for ones in waiting.values() for one in ones})
         found = {id_: document.lifecycle for id_, document in (await self._archive.read(wanted)).items()}
-        missing = [task for task in wanted if task not in found]
-        if missing:
+        if missing := [task for task in wanted if task not in found]:
             tasks = await self._engine.read(missing)
             found |= {id_: task.state.lifecycle for id_, task in tasks.items() if task.state is not None}
         return found

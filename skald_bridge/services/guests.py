@@ -11,9 +11,10 @@ from uuid import uuid4
 
 from skald_bridge.domain.causes import Reported
 from skald_bridge.domain.commands import NewTask, of_document
+from skald_bridge.domain.dependencies import Fail, verdicts
 from skald_bridge.domain.guests import Guest, Heard, Lent, choose, judge
 from skald_bridge.domain.ids import NodeId, TaskId
-from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
 from skald_bridge.domain.pulse import SILENT
 from skald_bridge.ports import Archive, Clock, Documents, Peers, Publisher, Pulse
 from skald_bridge.services.mirror import Mirror
@@ -55,19 +56,35 @@ class Guests:
         self._clock = clock
         self._ours = ours
         self._loans: dict[TaskId, _Loan] | None = None
+        self._waiting: dict[TaskId, NewTask] = {}
         self.lent: Callable[[], None] = lambda: None
         """Called when a task was lent."""
 
     async def offer(self, new: NewTask) -> bool:
-        """Give the task to a Skalds node that runs its type; whether there is one."""
+        """Give the task to a Skalds node that runs its type, once what it waits for is finished.
+
+        Returns whether there is such a node.
+        """
         now = self._clock.now()
         loans = await self._known(now)
-        if new.id in loans:
+        if new.id in loans or new.id in self._waiting:
             return True
-        counts = Counter(loan.lent.node for loan in loans.values())
-        node = choose(new.class_name, await self._guests(), counts, now)
-        if node is None:
+        if (node := await self._chosen(new, now)) is None:
             return False
+        if new.dependencies:
+            await self._mirror.report([Reported(new, StateType.SCHEDULED, now, "It waits for other tasks")])
+            self._waiting[new.id] = new
+            self.lent()
+        else:
+            await self._lend(new, node, now)
+        return True
+
+    async def _chosen(self, new: NewTask, now: datetime) -> NodeId | None:
+        counts = Counter(loan.lent.node for loan in (await self._known(now)).values())
+        return choose(new.class_name, await self._guests(), counts, now)
+
+    async def _lend(self, new: NewTask, node: NodeId, now: datetime) -> None:
+        loans = await self._known(now)
         await self._peers.forget(new.id)
         await self._documents.assign(new, node, now)
         await self._mirror.report(
@@ -75,11 +92,17 @@ class Guests:
         )
         loans[new.id] = _Loan(new, Lent(new.id, node, now))
         self.lent()
-        return True
+
+    def waits(self, task: TaskId) -> bool:
+        """Whether it waits for others before it is lent."""
+        return task in self._waiting
 
     async def cancel(self, task: TaskId) -> bool:
-        """Tell its node to end the task; whether one has it."""
+        """Tell its node to end the task, or end one that waits; whether there was one."""
         now = self._clock.now()
+        if (new := self._waiting.pop(task, None)) is not None:
+            await self._mirror.report([Reported(new, StateType.CANCELLED, now, "cancelled while it waited")])
+            return True
         if (loan := (await self._known(now)).get(task)) is None:
             return False
         await self._publisher.publish([cancel_of(task, loan.lent.node, str(uuid4()), now)])
@@ -97,8 +120,9 @@ class Guests:
     async def step(self) -> float:
         now = self._clock.now()
         loans = await self._known(now)
-        if not loans:
+        if not loans and not self._waiting:
             return IDLE_SECONDS
+        await self._release(now)
         guests = {guest.id: guest for guest in await self._guests()}
         vitals = await self._pulse.vitals(list(loans), now)
         reports: list[Reported] = []
@@ -118,19 +142,42 @@ class Guests:
                 del loans[report.new.id]
         return PERIOD
 
+    async def _release(self, now: datetime) -> None:
+        """Lend those that have waited, and end those that wait for what will never be."""
+        if not self._waiting:
+            return
+        waits = {task: new.dependencies for task, new in self._waiting.items()}
+        wanted = [one for ones in waits.values() for one in ones]
+        statuses = {id_: document.lifecycle for id_, document in (await self._archive.read(wanted)).items()}
+        for verdict in verdicts(waits, statuses):
+            new = self._waiting[verdict.task]
+            if isinstance(verdict, Fail):
+                await self._mirror.report([Reported(new, StateType.FAILED, now, verdict.reason)])
+            elif (node := await self._chosen(new, now)) is not None:
+                await self._lend(new, node, now)
+            else:
+                continue
+            del self._waiting[verdict.task]
+
     async def _guests(self) -> list[Guest]:
         ours = set(self._ours())
         return [guest for guest in await self._peers.nodes() if guest.id not in ours]
 
     async def _known(self, now: datetime) -> dict[TaskId, _Loan]:
         if self._loans is None:
-            documents = await self._archive.read(await self._archive.open())
+            read = await self._archive.read(await self._archive.open())
+            documents = {task: document for task, document in read.items() if document.foreign}
+            self._waiting |= {
+                task: of_document(document)
+                for task, document in documents.items()
+                if document.lifecycle is LifecycleStatus.CREATED
+            }
             self._loans = {
                 task: _Loan(
                     of_document(document),
                     Lent(task, document.executor, now, began=document.started is not None),
                 )
                 for task, document in documents.items()
-                if document.foreign and document.executor is not None
+                if document.executor is not None
             }
         return self._loans

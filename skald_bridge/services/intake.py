@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from skald_bridge.domain.errors import Unavailable
-from skald_bridge.domain.facts import Hint, StateHint, StillHint
+from skald_bridge.domain.facts import Hint, RecordedHint, StateHint, StillHint
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.ports import Engine
 from skald_bridge.services.budget import Budget
@@ -58,6 +58,8 @@ class Listener:
         self._engine = engine
         self._inbox = inbox
         self._gap = gap
+        self.recorded: Callable[[RecordedHint], None] = lambda _hint: None
+        """Hears of finished recordings."""
 
     async def step(self) -> float:
         async with self._engine.hints() as hints:
@@ -65,6 +67,8 @@ class Listener:
             async for hint in hints:
                 if isinstance(hint, StillHint):
                     self._still(hint)
+                elif isinstance(hint, RecordedHint):
+                    self.recorded(hint)
                 else:
                     self._inbox.put(hint)
         raise Unavailable("Prefect's event stream ended", remedy="None needed: it is opened again.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from skald_bridge.domain.dependencies import HELD
 from skald_bridge.domain.documents import BORN_IN_PREFECT
 from skald_bridge.domain.facts import StillHint
 from skald_bridge.domain.ids import TaskId
@@ -25,6 +26,7 @@ class Memory:
         self._changed: dict[TaskId, int] = {}
         self._beating: dict[TaskId, RunningTask] = {}
         self._still: set[TaskId] = set()
+        self._held: dict[TaskId, tuple[TaskId, ...]] = {}
         self.round = 0
         """Counts changes."""
         self._expected: dict[TaskId, RunningTask] = {}
@@ -48,6 +50,16 @@ class Memory:
         else:
             self._beating.pop(task, None)
             self._still.discard(task)
+        document = known.document
+        if (
+            known.last is not None
+            and known.last.name == HELD
+            and document is not None
+            and not document.foreign
+        ):
+            self._held[task] = tuple(map(TaskId, document.extra.get("dependencies", ())))
+        else:
+            self._held.pop(task, None)
         while len(self._known) > self._limit:
             oldest, _ = self._known.popitem(last=False)
             self._changed.pop(oldest, None)
@@ -63,18 +75,25 @@ class Memory:
         """These, and no others, are given to us and not known yet."""
         self._expected = {task.id: task for task in tasks}
 
+    def _is_unknown(self, task: TaskId) -> bool:
+        return task not in self._known or self._known[task].last is None
+
     def changed(self, task: TaskId) -> int:
         """The round of the task's newest change; 0 for none remembered."""
         return self._changed.get(task, 0)
 
     def forget(self) -> None:
-        """All but which tasks run: the pulse goes on while a store is away."""
+        """All but which tasks run, and which wait: the pulse goes on while a store is away."""
         self._known.clear()
         self._changed.clear()
 
     def beating(self) -> list[RunningTask]:
         """Tasks whose process is at work, and early ones."""
         return [task for id_, task in self._beating.items() if id_ not in self._still]
+
+    def held(self) -> dict[TaskId, tuple[TaskId, ...]]:
+        """Tasks that wait for others, and for which."""
+        return dict(self._held)
 
     def hear_still(self, hint: StillHint) -> None:
         """A process that stands still is not at work, whatever its task's state."""

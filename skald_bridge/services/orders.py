@@ -105,7 +105,7 @@ class Orders:
 
     async def _cancel(self, task: TaskId) -> bool:
         if await self._commands.is_foreign(task):
-            return False  # its node hears it too
+            return await self._commands.cancel_waiting(task)  # a node that has it hears it too
         try:
             return await self._commands.cancel(task)
         except NotFound:

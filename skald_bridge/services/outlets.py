@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Protocol
 
+from skald_bridge.domain.attempts import failure_before, may_follow_failure
 from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.documents import for_controller
 from skald_bridge.domain.effects import EndPulse
 from skald_bridge.domain.mirror import ENDS
+from skald_bridge.domain.recordings import Recording
 from skald_bridge.domain.records import JournalRecord, TaskDocument
-from skald_bridge.ports import Archive, Clock, Journal, Positions, Publisher, Pulse
+from skald_bridge.ports import Archive, Clock, Journal, Positions, Publisher, Pulse, Recordings
 from skald_bridge.services.relay import Feed, Relay
 from skald_bridge.wire.topics import messages_of, update_of
+
+ERROR_TTL = timedelta(hours=1)
 
 
 class Changes(Protocol):
@@ -33,7 +38,7 @@ def to_kafka(
         await publisher.publish([update_of(document) for document in documents])
 
     return [
-        Relay("kafka", _records(journal), states, positions),
+        Relay("kafka", states_of(journal), states, positions),
         Relay("kafka-updates", changes.revised, updates, positions),
     ]
 
@@ -54,6 +59,20 @@ def to_redis(
     return [Relay("redis", changes.changed, ends, positions)]
 
 
+def to_people(journal: Journal, positions: Positions, pulse: Pulse, clock: Clock) -> Relay[JournalRecord]:
+    """Why attempts failed whose tasks go on; what is older than the pulse keeps anything is not told any more."""
+
+    async def errors(records: Sequence[JournalRecord]) -> None:
+        now = clock.now()
+        for record in records:
+            if may_follow_failure(record) and now - record.at < ERROR_TTL:
+                before = await _before(journal, record)
+                if (failure := failure_before(record, before)) is not None:
+                    await pulse.note_error(record.task, failure, now)
+
+    return Relay("errors", states_of(journal), errors, positions)
+
+
 def to_mongo(
     changes: Changes, positions: Positions, archive: Archive, controller: Controller
 ) -> list[Relay[JournalRecord] | Relay[TaskDocument]]:
@@ -65,7 +84,23 @@ def to_mongo(
     return [Relay("mongodb", changes.changed, put, positions)]
 
 
-def _records(journal: Journal) -> Feed[JournalRecord]:
+def recordings_to_mongo(
+    feed: Feed[Recording], positions: Positions, recordings: Recordings
+) -> Relay[Recording]:
+    async def add(some: Sequence[Recording]) -> None:
+        await recordings.add(some)
+
+    return Relay("mongodb-recordings", feed, add, positions)
+
+
+async def _before(journal: Journal, record: JournalRecord) -> JournalRecord | None:
+    told = await journal.read(task=record.task)
+    return next((each for _, each in told if each.sequence == record.sequence - 1), None)
+
+
+def states_of(journal: Journal) -> Feed[JournalRecord]:
+    """The journal as a feed."""
+
     async def after(position: int, limit: int) -> list[tuple[int, JournalRecord]]:
         return await journal.read(after=position, limit=limit)
 

@@ -20,7 +20,7 @@ ONLINE = Node(NodeId("n1"), "cpu", True, NOW)
 def task(kind: StateType, name: str = "X", message: str | None = None) -> Task:
     state = State(StateId("s"), kind, name, NOW, message)
     return Task(
-        TaskId("12345678-0"),
+        TaskId("12345678-0000-4000-8000-000000000000"),
         "fox",
         "Job",
         state,

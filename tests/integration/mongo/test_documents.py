@@ -150,6 +150,21 @@ async def test_new_attachments_are_handed_on_unless_newer_ones_are_wanted_there(
         assert (found["appliedAttachments"], found["appliedRevision"]) == ({"inputUrl": "second.mp4"}, 2)
 
 
+async def test_attachments_are_handed_on_whatever_their_revision(
+    archive: MongoArchive, plain: Collection[dict[str, Any]]
+) -> None:
+    """Prefect has new ones a moment before it has their number."""
+    task = task_id()
+    for revision, name in ((1, "first"), (1, "second"), (2, "second"), (2, "third"), (3, "fourth")):
+        attachments = {"inputUrl": f"{name}.mp4"}
+        await archive.put([replace(document(task), revision=revision, attachments=attachments)])
+        found = plain.find_one({"id": task}) or {}
+        assert (found["attachments"], found["appliedAttachments"]) == (attachments, attachments)
+    await archive.put([replace(document(task), revision=2, attachments={"inputUrl": "third.mp4"})])
+    found = plain.find_one({"id": task}) or {}
+    assert found["attachments"] == {"inputUrl": "fourth.mp4"}
+
+
 async def test_20_writers_end_at_the_newest(any_mongo: Mongo, database: str) -> None:
     tasks = [task_id() for _ in range(10)]
     versions = [

@@ -13,7 +13,7 @@ from tests.services.counting_proxy import CountingProxy, counting
 from tests.services.fleet import fleet
 from tests.services.poll import until
 from tests.services.prefect_cli import running
-from tests.services.prefect_server import PrefectServer
+from tests.services.prefect_server import PrefectServer, free_port
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -30,6 +30,7 @@ def test_an_idle_node_and_bridge_take_little_and_ask_seldom(
         env = {
             "PREFECT_API_URL": counts.url,
             "SKALD_HOME": str(tmp_path / "skald"),
+            "SYSTEM_CONTROLLER_PORT": str(free_port()),
         }
         bridge = [sys.executable, "-m", "skald_bridge.cli", "bridge"]
         with (

@@ -1,0 +1,79 @@
+"""What tasks left behind in Prefect: their artifacts, and the recordings among them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+from skald_bridge.adapters.prefect_identity import Identity
+from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.recordings import Artifact, Recording
+from work_pools.messages import RECORDING
+
+SOME = 20
+"""Artifacts of all kinds in one reply: some hold pictures."""
+MANY = 200
+"""Recordings in one reply."""
+_NAMESPACE = UUID("d1f6f8a0-53c2-4f0e-9a61-2c1b7c7f4e90")
+_log = logging.getLogger("skald_bridge.artifacts")
+
+
+class Artifacts(Identity):
+    """Artifacts by task, newest first."""
+
+    async def artifacts(self, tasks: Sequence[TaskId]) -> AsyncIterator[list[Artifact]]:
+        runs = await self.run_ids(tasks)
+        for kinds, size in (({"any_": [RECORDING]}, MANY), ({"not_any_": [RECORDING]}, SOME)):
+            async for page in self._found(runs, kinds, size):
+                yield page
+
+    async def recordings(self, tasks: Sequence[TaskId]) -> AsyncIterator[list[Recording]]:
+        async for page in self._found(await self.run_ids(tasks), {"any_": [RECORDING]}, MANY):
+            yield [artifact.recording for artifact in page if artifact.recording is not None]
+
+    async def _found(
+        self, runs: Mapping[str, TaskId], kinds: Mapping[str, Any], size: int
+    ) -> AsyncIterator[list[Artifact]]:
+        """Those made meanwhile push the others on: some come twice."""
+        wanted = {"flow_run_id": {"any_": list(runs)}, "type": kinds}
+        body = {"artifacts": wanted, "sort": "CREATED_DESC", "limit": size}
+        offset, found = 0, size if runs else 0
+        while found == size:
+            rows = await self.call("POST", "/artifacts/filter", {**body, "offset": offset})
+            found = len(rows)
+            offset += found
+            if rows:
+                yield [artifact_of(row, runs[row["flow_run_id"]]) for row in rows]
+
+
+def artifact_of(row: Mapping[str, Any], task: TaskId) -> Artifact:
+    kind = row.get("type") or ""
+    recording = None
+    if kind == RECORDING:
+        try:
+            recording = recording_of(row.get("data"), task, row["flow_run_id"])
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            _log.warning("artifact %s of task %s tells of no recording: %r", row.get("id"), task, error)
+    return Artifact(task, kind, row.get("key"), row.get("description") or "", recording)
+
+
+def recording_of(data: Any, task: TaskId, run: str) -> Recording:
+    """An artifact written twice is one recording. Raises ``KeyError``, ``TypeError``, ``ValueError``."""
+    told = json.loads(data) if isinstance(data, str) else data
+    path, start, seconds = str(told["path"]), _utc(told["start"]), float(told["seconds"])
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise ValueError(f"seconds: {seconds}")
+    id_ = str(uuid5(_NAMESPACE, f"{run} {path} {start.isoformat()}"))
+    return Recording(
+        id_, task, path, start, seconds, str(told.get("codec") or ""), int(told.get("size") or 0)
+    )
+
+
+def _utc(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
