@@ -76,7 +76,7 @@ class Engine(Protocol):
     async def progress(self, tasks: Sequence[TaskId]) -> dict[TaskId, Progress]: ...
 
     def artifacts(self, tasks: Sequence[TaskId]) -> AsyncIterator[list[Artifact]]:
-        """What the tasks left behind, in pages, newest first, recordings before all else; some twice."""
+        """What the tasks left behind, in pages, the newest of a kind first; some twice."""
         ...
 
     def recordings(self, tasks: Sequence[TaskId]) -> AsyncIterator[list[Recording]]:

@@ -27,10 +27,14 @@ class Artifacts(Identity):
     """Artifacts by task, newest first."""
 
     async def artifacts(self, tasks: Sequence[TaskId]) -> AsyncIterator[list[Artifact]]:
+        """One small request where there are few."""
         runs = await self.run_ids(tasks)
-        for kinds, size in (({"any_": [RECORDING]}, MANY), ({"not_any_": [RECORDING]}, SOME)):
-            async for page in self._found(runs, kinds, size):
-                yield page
+        few = await self._page(runs, {}, SOME, 0) if runs else []
+        yield few
+        if len(few) == SOME:
+            for kinds, size in (({"any_": [RECORDING]}, MANY), ({"not_any_": [RECORDING]}, SOME)):
+                async for page in self._found(runs, kinds, size):
+                    yield page
 
     async def recordings(self, tasks: Sequence[TaskId]) -> AsyncIterator[list[Recording]]:
         async for page in self._found(await self.run_ids(tasks), {"any_": [RECORDING]}, MANY):
@@ -40,15 +44,20 @@ class Artifacts(Identity):
         self, runs: Mapping[str, TaskId], kinds: Mapping[str, Any], size: int
     ) -> AsyncIterator[list[Artifact]]:
         """Those made meanwhile push the others on: some come twice."""
-        wanted = {"flow_run_id": {"any_": list(runs)}, "type": kinds}
-        body = {"artifacts": wanted, "sort": "CREATED_DESC", "limit": size}
         offset, found = 0, size if runs else 0
         while found == size:
-            rows = await self.call("POST", "/artifacts/filter", {**body, "offset": offset})
-            found = len(rows)
+            page = await self._page(runs, {"type": kinds}, size, offset)
+            found = len(page)
             offset += found
-            if rows:
-                yield [artifact_of(row, runs[row["flow_run_id"]]) for row in rows]
+            yield page
+
+    async def _page(
+        self, runs: Mapping[str, TaskId], kinds: Mapping[str, Any], size: int, offset: int
+    ) -> list[Artifact]:
+        wanted = {"flow_run_id": {"any_": list(runs)}, **kinds}
+        body = {"artifacts": wanted, "sort": "CREATED_DESC", "limit": size, "offset": offset}
+        rows = await self.call("POST", "/artifacts/filter", body)
+        return [artifact_of(row, runs[row["flow_run_id"]]) for row in rows]
 
 
 def artifact_of(row: Mapping[str, Any], task: TaskId) -> Artifact:

@@ -30,7 +30,7 @@ COMMANDS = {
     "nodes": (f"{_HERE}.nodes:nodes", "List nodes: what they have, what they run."),
     "node": (f"{_HERE}.node:node", "Run a node on this machine."),
     "pool": (f"{_HERE}.pool:pool", "Create a work pool for nodes, where it is missing."),
-    "bridge": (f"{_HERE}.bridge:bridge", "Run the bridge: states to journal, pulse and archive."),
+    "bridge": (f"{_HERE}.bridge:bridge", "Run the bridge: states to journal, pulse and archive; REST."),
     "run": (f"{_HERE}.run:run", "Run a Skalds YAML file: as edge, node or single process."),
     "deploy": (f"{_HERE}.deploy:deploy", "Deploy the flows of a folder, or those of this package."),
     "init": (f"{_HERE}.init:init", "Write a configuration file that explains every setting."),

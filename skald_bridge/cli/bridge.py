@@ -36,7 +36,7 @@ def bridge(
     ] = None,
     rest: Annotated[bool, typer.Option("--rest/--no-rest", help="Whether to answer REST at all.")] = True,
 ) -> None:
-    """Run the bridge: states to journal, pulse and archive; REST, events and metrics.
+    """Run the bridge: states to journal, pulse and archive; REST.
 
     It mirrors every state of every task, also those of the time it was not running. Elsewhere than on loopback
     it listens only with SKALD_API_KEY set.

@@ -57,5 +57,6 @@ class Made:
 
 def _cut(text: str, most: int) -> str:
     """Not more than so many bytes of UTF-8."""
-    data = text.encode()
-    return text if len(data) <= most else data[: most - 3].decode(errors="ignore") + "…"
+    data = text.encode(errors="replace")
+    cut = data if len(data) <= most else data[: most - 3]
+    return cut.decode(errors="ignore") + "…" * (cut is not data)

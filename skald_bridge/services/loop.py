@@ -47,12 +47,17 @@ class Loop:
         self._failures = 0
         self._told: str | None = None
         self._problem: str | None = None
+        self._began: float | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
     def problem(self) -> str | None:
-        """Why the newest step failed, in one line; ``None`` while all is well."""
-        return self._problem
+        """Why the newest step failed, in one line; ``None`` while all is well.
+
+        A step that has been at work for longer than a backoff is well: some wait for news for as long as they can.
+        """
+        waits = self._began is not None and _now() - self._began > self._backoff.longest
+        return None if waits else self._problem
 
     def start(self) -> None:
         self._task = asyncio.create_task(self.run(), name=self.name)
@@ -80,7 +85,7 @@ class Loop:
             await self._wait()
 
     async def _once(self) -> float:
-        began = _now()
+        self._began = began = _now()
         try:
             delay = await self._step()
         except Exception as error:
@@ -90,6 +95,8 @@ class Loop:
             self._problem = error.message if isinstance(error, SkaldError) else type(error).__name__
             self._tell(error)
             return self._backoff.after(self._failures, self._jitter())
+        finally:
+            self._began = None
         if self._told is not None:
             _log.info("%s: works again", self.name)
         self._failures, self._told, self._problem = 0, None, None

@@ -56,6 +56,8 @@ class Relay(Generic[T]):
         await self._positions.save(self.name, reached)
         self._position = reached
         self.delivered += len(found)
+        if len(found) < self._batch:
+            self._behind = None
         return 0.0
 
 

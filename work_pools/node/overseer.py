@@ -74,6 +74,8 @@ class Overseer:
             supervisor.thaw()
         elif supervisor.mine(str(state.id)):
             return
+        elif not supervisor.claimed:
+            return
         elif state.type in _SET_ASIDE:
             self._confirm(supervisor, str(state.id), f"its state is {state.name}, set by somebody else")
         elif (other := _node_of(run.labels)) not in (None, self._shop.name):

@@ -89,6 +89,11 @@ class Supervisor:
             return self.loaded.task_type.parameter
         return next(iter(self.parameters), "attachments")
 
+    @property
+    def claimed(self) -> bool:
+        """Whether Prefect has granted the run: until then its state is as others left it."""
+        return bool(self._mine)
+
     def mine(self, state_id: str) -> bool:
         """Whether this attempt, or this node for it, set the state."""
         return state_id in self._mine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.schemas.actions import VariableCreate, WorkPoolUpdate
@@ -108,6 +108,21 @@ async def test_the_same_key_makes_one_task(server: PrefectServer, cli: Cli) -> N
         cli("submit", deployed.class_name, "inputUrl=a", "--key", key, "--json").json["id"] for _ in range(2)
     }
     assert len(ids) == 1
+
+
+async def test_a_task_after_another_says_what_it_waits_for(server: PrefectServer, cli: Cli) -> None:
+    async with runs.client_of(server.url) as client:
+        deployed = await runs.deploy(client)
+    first = cli("submit", deployed.class_name, "inputUrl=a", "--json").json["id"]
+    given = ("submit", deployed.class_name, "inputUrl=b", "--after", first[:12], "--priority", "4", "--json")
+    second = cli(*given).json
+    assert cli("why", second["id"], "--json").json["reasons"] == [
+        f"It waits for task {first}, which is Scheduled."
+    ]
+    async with runs.client_of(server.url) as client:
+        run = await client.read_flow_run(UUID(second["id"]))
+    assert (run.state_name, run.work_queue_name) == ("AwaitingDependencies", "priority-4")
+    assert cli("submit", deployed.class_name, "inputUrl=b", "--after", "nobody").code == 3
 
 
 async def test_submit_waits_for_the_end_and_exits_by_it(server: PrefectServer, cli: Cli) -> None:

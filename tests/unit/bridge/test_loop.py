@@ -98,3 +98,31 @@ def test_backoff_doubles_up_to_its_longest() -> None:
     backoff = Backoff(0.2, 5.0)
     assert [backoff.after(n, 1.0) for n in (1, 2, 3, 4, 5, 6, 2000)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
     assert backoff.after(1, 0.5) == 0.1
+
+
+async def test_a_problem_is_told_until_a_step_succeeds_or_goes_on_for_long() -> None:
+    waits = asyncio.Event()
+    calls: list[int] = []
+
+    async def step() -> float:
+        calls.append(len(calls))
+        if len(calls) in (1, 3):
+            raise Unavailable("the server is away", remedy="start it")
+        if len(calls) == 4:
+            await waits.wait()
+        return 0.0
+
+    loop = Loop("probe", step, jitter=lambda: 1.0, backoff=Backoff(0.05, 0.05))
+    seen: list[str | None] = []
+
+    async def well_again() -> bool:
+        if not seen or seen[-1] != loop.problem:
+            seen.append(loop.problem)
+        return len(calls) == 4 and loop.problem is None
+
+    loop.start()
+    try:
+        await auntil(well_again, 10, "the step that waits counts as well")
+    finally:
+        await loop.stop()
+    assert "the server is away" in seen and seen[-1] is None

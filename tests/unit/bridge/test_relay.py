@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -94,3 +95,21 @@ async def test_the_archive_tells_what_changed_and_what_was_revised(tmp_path: Pat
         await positions.save("mongodb", 4)
         await positions.save("kafka", 2)
         assert (await positions.load("mongodb"), await positions.load("kafka")) == (4, 2)
+
+
+async def test_its_lag_begins_when_something_waits_and_ends_when_all_is_delivered() -> None:
+    elsewhere = Elsewhere()
+    relay = Relay("kafka", letters, elsewhere.deliver, Positions(), batch=3)
+    assert relay.lag == 0
+    elsewhere.away = True
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await relay.step()
+    first = relay.lag
+    await asyncio.sleep(0.001)
+    assert relay.lag > first >= 0
+    elsewhere.away = False
+    await relay.step()
+    assert relay.lag > 0
+    await relay.step()
+    assert (relay.lag, elsewhere.got) == (0, list("abcde"))

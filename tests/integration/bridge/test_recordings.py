@@ -1,0 +1,197 @@
+"""What tasks record is in MongoDB while they run; what they made, and why attempts failed, is told too."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import ArtifactCreate
+from prefect.context import get_run_context
+from prefect.states import AwaitingRetry, Completed, Crashed, Pending, Running
+
+from skald_bridge import main
+from skald_bridge.adapters.sqlite import SqliteArchive, SqliteRecordings
+from skald_bridge.adapters.sqlite_file import SqliteFile
+from skald_bridge.authoring import all_recorded, progress, recorded
+from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.recordings import Recording
+from tests.integration.bridge.test_inward import document, new_id, run_of, status
+from tests.services.bridged import Services
+from tests.services.poll import auntil
+from tests.services.prefect_server import PrefectServer
+from tests.services.runs import Deployed, life, live, start, talking_to
+from work_pools.messages import TAKEN_BY
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class Recorder:
+    """A user's flow in a thread of this process; it records what it is told to."""
+
+    def __init__(self, url: str) -> None:
+        self.run: UUID | None = None
+        self._ready, self._begin, self._count = threading.Event(), threading.Semaphore(0), 0
+        self._end = False
+        self._thread = threading.Thread(target=self._work, args=(url,))
+        self._thread.start()
+
+    def more(self) -> None:
+        self._begin.release()
+
+    def end(self) -> None:
+        self._end = True
+        self._begin.release()
+        self._thread.join(60)
+        assert not self._thread.is_alive()
+
+    def _work(self, url: str) -> None:
+        @flow(name=f"recorder-{uuid4().hex[:8]}")
+        def recorder() -> None:
+            context: Any = get_run_context()
+            self.run = context.flow_run.id
+            while self._begin.acquire() and not self._end:
+                start = START + timedelta(seconds=2.5 * self._count)
+                self._count += 1
+                path = f"/media/{self._count}.mp4"
+                recorded(path, start=start, seconds=2.5, codec="h264/aac", size=1000)
+                progress(self._count, None, "segments")
+            create_table_artifact(key="files", table=[{"a": 1}])
+            assert all_recorded()
+
+        with talking_to(url):
+            recorder()
+
+
+def recordings(services: Services, task: object) -> list[dict[str, Any]]:
+    found = services.documents.database["recordings"].find({"taskId": str(task)}, {"_id": 0})
+    return sorted(found, key=lambda each: each["startDateTime"])
+
+
+async def arrive(services: Services, task: object, count: int) -> list[dict[str, Any]]:
+    async def there() -> bool:
+        return len(await asyncio.to_thread(recordings, services, task)) == count
+
+    found = await asyncio.to_thread(recordings, services, task)
+    await auntil(
+        there, 30, f"{count} recordings of {task}, not {found}; the bridge: {services.bridge.log()[-2000:]}"
+    )
+    return recordings(services, task)
+
+
+async def stored(path: Path, task: object) -> tuple[list[Recording], Any]:
+    async with SqliteFile(path, write=False) as file:
+        kept = await SqliteRecordings(file).of(TaskId(str(task)))
+        return kept, await SqliteArchive(file).get(TaskId(str(task)))
+
+
+async def test_recordings_arrive_while_the_task_runs_and_none_is_lost_with_a_bridge(
+    services: Services, server: PrefectServer, client: PrefectClient, tmp_path: Path
+) -> None:
+    recorder = Recorder(server.url)
+    try:
+        recorder.more()
+
+        async def begun() -> bool:
+            return recorder.run is not None
+
+        await auntil(begun, 30, "the flow runs")
+        (first,) = await arrive(services, recorder.run, 1)
+        assert first == {
+            "id": first["id"],
+            "taskId": str(recorder.run),
+            "path": "/media/1.mp4",
+            "startDateTime": 1767268800000,
+            "endDateTime": 1767268802500,
+            "durationSeconds": 2.5,
+            "codec": "h264/aac",
+            "size": 1000,
+            "start": "2026-01-01T12:00:00+00:00",
+        }
+        services.bridge.kill()
+        recorder.more()
+        recorder.more()
+        services.bridge.start()
+        await arrive(services, recorder.run, 3)
+        services.bridge.kill()
+        recorder.more()
+    finally:
+        recorder.end()
+    services.bridge.start()
+    found = await arrive(services, recorder.run, 4)
+    assert [each["path"] for each in found] == [f"/media/{n}.mp4" for n in (1, 2, 3, 4)]
+
+    async def told() -> bool:
+        return (await asyncio.to_thread(services.task, str(recorder.run))).get("result") is not None
+
+    await auntil(told, 30, "the result in the task's document")
+    result = services.task(str(recorder.run))["result"]
+    assert result == {
+        "progress": "4: segments",
+        "artifacts": ["files"],
+        "recordings": {"count": 4, "seconds": 10.0, "size": 4000},
+    }
+    names = services.documents.database["recordings"].index_information().values()
+    assert any(index["key"] == [("id", 1)] and index.get("unique") for index in names)
+
+    anew = tmp_path / "anew.db"
+    with talking_to(server.url):
+        await main.rebuild(anew)
+    kept, archived = await stored(services.bridge.journal, recorder.run)
+    again, made = await stored(anew, recorder.run)
+    assert {each.id for each in again} == {each.id for each in kept} == {each["id"] for each in found}
+    assert made.result == archived.result == result
+
+
+async def test_a_task_that_skalds_named_keeps_its_id_in_its_recordings(
+    services: Services, client: PrefectClient, deployed: Deployed
+) -> None:
+    task = new_id()
+    services.documents.insert_one(document(task, deployed.class_name))
+    run = await run_of(client, task)
+    await live(client, run.id, life("n1")[:2])
+    told = {"path": "a.mp4", "start": START.isoformat(), "seconds": 1, "codec": "", "size": 5}
+    for data in (told, told, {"path": "no start"}, None, {**told, "seconds": "nan"}):
+        await client.create_artifact(ArtifactCreate(type="recording", data=data, flow_run_id=run.id))
+    await live(client, run.id, [Completed(message="one file")])
+    (found,) = await arrive(services, task, 1)
+    assert (found["path"], found["codec"], found["size"]) == ("a.mp4", None, 5)
+    assert (await status(services, task, "Finished"))["id"] == task
+
+    async def concluded() -> bool:
+        said = {"message": "one file", "recordings": {"count": 1, "seconds": 1.0, "size": 5}}
+        return (await asyncio.to_thread(services.task, task)).get("result") == said
+
+    await auntil(concluded, 30, f"its result: {services.task(task)}")
+
+
+async def test_a_failed_attempt_is_an_error_that_people_see_while_the_task_goes_on(
+    services: Services, client: PrefectClient, deployed: Deployed
+) -> None:
+    run = await start(client, deployed)
+    claimed = [Pending(message=TAKEN_BY + "n1"), Running()]
+    await live(client, run, [*claimed, Crashed(message="killed by SIGKILL"), AwaitingRetry(), *claimed])
+
+    async def noted(error: str) -> bool:
+        return services.pulse.get(f"task:{run}:has-error") == error
+
+    await auntil(lambda: noted("killed by SIGKILL"), 30, "the first failed attempt in Redis")
+    await live(client, run, [AwaitingRetry(message="out of film"), Running(name="Retrying")])
+    await auntil(lambda: noted("out of film"), 30, "the second failed attempt in Redis")
+    assert services.pulse.ttl(f"task:{run}:has-error") > 0
+    assert services.pulse.get(f"task:{run}:exception") is None
+    await live(client, run, [Completed()])
+
+    async def finished() -> bool:
+        return services.pulse.get(f"task:{run}:heartbeat") == "200"
+
+    await auntil(finished, 30, "its end in Redis")
+    assert await noted("out of film")
