@@ -26,7 +26,7 @@ from skald_bridge.adapters.sqlite import (
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.api.access import Access, check_access
 from skald_bridge.domain.commands import Controller
-from skald_bridge.ports import Archive, Engine, Journal
+from skald_bridge.ports import Archive, Engine, Journal, Peers
 from skald_bridge.services.bridge import Bridge
 from skald_bridge.services.outlets import (
     recordings_to_mongo,
@@ -166,6 +166,14 @@ def _bound(settings: Settings) -> socket.socket:
     return listening_socket(settings.system_controller_host, settings.system_controller_port)
 
 
+def _peers(made: Bridge, settings: Settings) -> Peers | None:
+    if not (settings.redis_block or settings.redis_host):
+        return None
+    from skald_bridge.adapters.redis_pulse import RedisPulse
+
+    return connections.peers(made.heartbeats) if isinstance(made.heartbeats, RedisPulse) else None
+
+
 def _access(settings: Settings) -> Access:
     return Access(settings.system_controller_host, settings.api_key, settings.cors_origins)
 
@@ -192,6 +200,7 @@ async def _answering(
             waiting,
             clock,
             clock.now(),
+            _peers(made, settings),
             settings.system_controller_mode.value,
             version("prefect-skald"),
         )

@@ -26,6 +26,7 @@ from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus
 from skald_bridge.wire.skalds import read_submitted
 
+_LOOK = "GET /api/tasks/{id} shows its state."
 UPDATE_SECONDS = 10.0
 """How long a running task may take to answer an update."""
 
@@ -54,10 +55,15 @@ async def set_status(backend: Given, task_id: TaskPath, wanted: NewStatus) -> Do
 @router.put("/{task_id}/attachments", responses=ONE)
 async def set_attachments(backend: Given, task_id: TaskPath, new: NewAttachments) -> Done[AttachmentsSet]:
     """A hot update: answered when the running task has applied it, or it is stored for its start."""
+    task, commands = TaskId(task_id), backend.bridge.commands
     with _counted(backend, "update"):
-        outcome, revision, reason = await backend.engine.update(
-            TaskId(task_id), new.attachments, timeout=UPDATE_SECONDS, replace=True
-        )
+        if await commands.is_foreign(task):
+            outcome, reason = "stored", None
+            revision = await commands.update(task, new.attachments, replace=True)
+        else:
+            outcome, revision, reason = await backend.engine.update(
+                task, new.attachments, timeout=UPDATE_SECONDS, replace=True
+            )
         if outcome == "rejected":
             raise InvalidInput(
                 f"attachments: the task rejected revision {revision}: {reason}",
@@ -66,7 +72,7 @@ async def set_attachments(backend: Given, task_id: TaskPath, new: NewAttachments
     return Done(
         message="Task attachments updated successfully",
         data=AttachmentsSet(
-            task_id=task_id,
+            task_id=task,
             attachments=new.attachments,
             outcome="applied" if outcome == "applied" else "stored",
             revision=revision,
@@ -87,6 +93,7 @@ async def pause_task(backend: Given, task_id: TaskPath) -> Done[StatusSet]:
     """Freezes a running task; it keeps what it holds."""
     task = TaskId(task_id)
     with _counted(backend, "pause"):
+        await _ours(backend, task, "paused")
         await backend.engine.pause(task)
     return _done(task, LifecycleStatus.PAUSED, "Task paused")
 
@@ -96,6 +103,7 @@ async def resume_task(backend: Given, task_id: TaskPath) -> Done[StatusSet]:
     """Lets a paused task go on."""
     task = TaskId(task_id)
     with _counted(backend, "resume"):
+        await _ours(backend, task, "resumed")
         await backend.engine.resume(task)
     return _done(task, LifecycleStatus.RUNNING, "Task resumed")
 
@@ -111,17 +119,32 @@ async def retry_task(backend: Given, task_id: TaskPath) -> Done[StatusSet]:
 async def _cancel(backend: Backend, task: TaskId) -> None:
     """One that is cancelled already stays so: a client may repeat what it got no answer to."""
     with _counted(backend, "cancel"):
-        try:
-            await backend.engine.cancel(task)
-        except Rejected:
-            state = (await backend.engine.task(task)).state
-            if state is None or state.lifecycle is not LifecycleStatus.CANCELLED:
-                raise
+        if await backend.bridge.commands.cancel(task):
+            return
+        status = await _status(backend, task)
+        if status is not LifecycleStatus.CANCELLED:
+            raise Rejected(f"Task {task} is {status}: there is nothing to cancel", remedy=_LOOK)
 
 
 async def _retry(backend: Backend, task: TaskId) -> None:
     with _counted(backend, "retry"):
-        await backend.engine.retry(task)
+        await _ours(backend, task, "run once more")
+        await backend.bridge.commands.retry(task)
+
+
+async def _status(backend: Backend, task: TaskId) -> LifecycleStatus | None:
+    """As Prefect has it; of a task on a Skalds node as the archive has it."""
+    stored = await backend.archive.get(task)
+    if stored is not None and stored.foreign:
+        return stored.lifecycle
+    state = (await backend.engine.task(task)).state
+    return state.lifecycle if state is not None else None
+
+
+async def _ours(backend: Backend, task: TaskId, done: str) -> None:
+    """Raises ``Rejected`` for a task that Prefect does not run."""
+    if await backend.bridge.commands.is_foreign(task):
+        raise Rejected(f"Task {task} is not Prefect's: it cannot be {done}", remedy=_LOOK)
 
 
 @contextmanager

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from skald_bridge.api.backend import Backend
-from skald_bridge.api.views import Skald, fresh_document, skalds_of
+from skald_bridge.api.views import Skald, fresh_document, guest_skald, skalds_of
 from skald_bridge.domain.errors import NotFound, Unavailable
+from skald_bridge.domain.guests import Guest
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.pulse import SILENT, Vitals
 from skald_bridge.domain.records import TaskDocument
@@ -56,14 +58,20 @@ async def vitals_of(backend: Backend, task: TaskId) -> Vitals:
 
 
 async def skalds(backend: Backend) -> dict[NodeId, Skald]:
-    """As the newest round of heartbeats has them."""
+    """Ours as the newest round of heartbeats has them, and Skalds' own as they say themselves."""
     beat, now = backend.bridge.beat, backend.clock.now()
-    try:
+    heartbeats: dict[NodeId, int] = {}
+    guests: list[Guest] = []
+    with contextlib.suppress(Unavailable, TimeoutError):
         async with asyncio.timeout(PATIENCE):
             heartbeats = await backend.pulse.nodes(now)
-    except (Unavailable, TimeoutError):
-        heartbeats = {}
-    return skalds_of(beat.nodes, beat.beats, beat.at, heartbeats, now)
+            guests = await backend.peers.nodes() if backend.peers is not None else []
+    ours = {node.id for node in beat.nodes}
+    guests = [guest for guest in guests if guest.id not in ours]
+    documents = await backend.archive.read([task for guest in guests for task in guest.tasks])
+    found = skalds_of(beat.nodes, beat.beats, beat.at, heartbeats, now)
+    found |= {guest.id: guest_skald(guest, documents, heartbeats, now) for guest in guests}
+    return dict(sorted(found.items()))
 
 
 async def skald(backend: Backend, skald_id: str) -> Skald:

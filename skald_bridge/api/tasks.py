@@ -67,6 +67,11 @@ async def get_heartbeat(backend: Given, task_id: TaskPath) -> TaskHeartbeatOut:
 async def get_why(backend: Given, task_id: TaskPath) -> WhyOut:
     """Why it is where it is: refusals, lease, its pool."""
     engine = backend.engine
+    stored = await backend.archive.get(TaskId(task_id))
+    if stored is not None and stored.foreign:
+        where = f" on Skalds node {stored.executor}" if stored.executor else ""
+        said = [f"It is {stored.lifecycle.value}{where}: {stored.exception or stored.state_name}"]
+        return WhyOut(task_id=stored.id, lifecycle_status=stored.lifecycle, reasons=said, node_log=[])
     task = await engine.task(TaskId(task_id))
     said = reasons(
         task,

@@ -10,7 +10,8 @@ from skald_bridge.api.models import TaskHeartbeatOut, TaskOut
 from skald_bridge.api.system_models import Kind, SkaldOut
 from skald_bridge.domain.documents import NO_SPAN, document_of, next_record
 from skald_bridge.domain.facts import Node, Task
-from skald_bridge.domain.ids import NodeId
+from skald_bridge.domain.guests import Guest
+from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus
 from skald_bridge.domain.mirror import ENDS
 from skald_bridge.domain.pulse import NodeBeat, NodeMode, RunningTask, Vitals
@@ -130,6 +131,19 @@ def skalds_of(
             float(node.capacity.get("limit") or max(1.0, node.capacity.get("cpus") or 1.0)),
         )
     return found
+
+
+def guest_skald(
+    guest: Guest, documents: Mapping[TaskId, TaskDocument], heartbeats: Mapping[NodeId, int], now: datetime
+) -> Skald:
+    """A node of Skalds' own. ``documents`` tell the types of its tasks."""
+    tasks = tuple(
+        RunningTask(task, documents[task].class_name if task in documents else "", guest.id)
+        for task in sorted(guest.tasks)
+    )
+    online = guest.online(now)
+    beat = heartbeats.get(guest.id, 0)
+    return Skald(guest.id, guest.mode, online, guest.seen, guest.task_types, tasks, beat)
 
 
 def skald_out(skald: Skald) -> SkaldOut:

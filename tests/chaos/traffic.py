@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import threading
 import time
 from collections import Counter
@@ -27,6 +28,7 @@ _OPEN = 24
 """Tasks that have not ended, at most."""
 _LOOK_SECONDS = 1.0
 _PATIENCE = 120.0
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 T = TypeVar("T")
 
 
@@ -99,10 +101,13 @@ class Traffic(threading.Thread):
         for level in range(1, times + 1):
             try:
                 outcome, revision, _ = await engine.update(task, {"level": level}, timeout=10)
-            except (Unavailable, Rejected) as error:
-                # An update is not tried again: nobody knows whether the first one arrived.
+            except Rejected:
+                self.outcomes["update too late"] += 1
+                return
+            except Unavailable as error:
+                # It is not tried again: nobody knows whether the first one arrived.
                 self._refused(error)
-                self.outcomes[f"update {type(error).__name__.lower()}"] += 1
+                self.outcomes["update without an answer"] += 1
                 return
             self.outcomes[f"update {outcome}"] += 1
             if outcome != "rejected":
@@ -144,4 +149,5 @@ class Traffic(threading.Thread):
                 await asyncio.sleep(0.3)
 
     def _refused(self, error: Exception) -> None:
-        self.refusals[getattr(error, "message", None) or type(error).__name__] += 1
+        said = getattr(error, "message", None) or type(error).__name__
+        self.refusals[_ID.sub("ID", str(said))] += 1

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -39,17 +40,15 @@ class Recorder:
 
     def __init__(self, url: str) -> None:
         self.run: UUID | None = None
-        self._ready, self._begin, self._count = threading.Event(), threading.Semaphore(0), 0
-        self._end = False
+        self._wanted: SimpleQueue[bool] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, args=(url,))
         self._thread.start()
 
     def more(self) -> None:
-        self._begin.release()
+        self._wanted.put(True)
 
     def end(self) -> None:
-        self._end = True
-        self._begin.release()
+        self._wanted.put(False)
         self._thread.join(60)
         assert not self._thread.is_alive()
 
@@ -58,12 +57,12 @@ class Recorder:
         def recorder() -> None:
             context: Any = get_run_context()
             self.run = context.flow_run.id
-            while self._begin.acquire() and not self._end:
-                start = START + timedelta(seconds=2.5 * self._count)
-                self._count += 1
-                path = f"/media/{self._count}.mp4"
-                recorded(path, start=start, seconds=2.5, codec="h264/aac", size=1000)
-                progress(self._count, None, "segments")
+            count = 0
+            while self._wanted.get():
+                start = START + timedelta(seconds=2.5 * count)
+                count += 1
+                recorded(f"/media/{count}.mp4", start=start, seconds=2.5, codec="h264/aac", size=1000)
+                progress(count, None, "segments")
             create_table_artifact(key="files", table=[{"a": 1}])
             assert all_recorded()
 

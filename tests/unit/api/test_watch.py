@@ -54,7 +54,11 @@ class World:
 
     def __post_init__(self) -> None:
         backend = SimpleNamespace(
-            archive=self.archive, pulse=self.pulse, bridge=SimpleNamespace(beat=self.beat), clock=self
+            archive=self.archive,
+            pulse=self.pulse,
+            peers=None,
+            bridge=SimpleNamespace(beat=self.beat),
+            clock=self,
         )
         self.watch = Watch(cast(Backend, backend), period=0.0, linger=0.0)
 
