@@ -36,6 +36,7 @@ from skald_bridge.services.outlets import (
     to_people,
     to_redis,
 )
+from skald_bridge.services.persistence import revivals
 from skald_bridge.services.relay import Relay
 from skald_bridge.settings import Settings
 
@@ -103,6 +104,7 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
             await stack.enter_async_context(heartbeats)
             relays += to_redis(archive, positions, heartbeats, clock)
         relays.append(to_people(journal, positions, heartbeats or pulse, clock))
+        relays.append(revivals(journal, archive, positions, prefect, clock))
         mongo = await connections.mongo(settings)
         if mongo is not None:
             await stack.enter_async_context(mongo[0])

@@ -128,7 +128,9 @@ class Engine(Protocol):
 
     async def resume(self, task: TaskId) -> None: ...
 
-    async def retry(self, task: TaskId) -> None: ...
+    async def retry(self, task: TaskId, *, after: float = 0) -> None:
+        """A new attempt of a task that has ended, in so many seconds."""
+        ...
 
     async def update(
         self, task: TaskId, changes: Mapping[str, Any], *, timeout: float, replace: bool = False

@@ -88,7 +88,8 @@ class KafkaPublisher:
                     "enable.idempotence": True,
                     "acks": "all",
                     "linger.ms": _LINGER_MS,
-                    "compression.type": "lz4",
+                    # What Skalds' own clients can always read: lz4 ends their consumer where its library is missing.
+                    "compression.type": "gzip",
                     "message.timeout.ms": 0,
                     "reconnect.backoff.max.ms": 1000,
                 },

@@ -154,7 +154,7 @@ class Commands(Reading):
             raise translated(error) from error
         _accepted(result, task, "resumed")
 
-    async def retry(self, task: TaskId) -> None:
+    async def retry(self, task: TaskId, *, after: float = 0) -> None:
         """A new attempt of a task that has ended."""
         found = await self.task(task)
         if found.state is not None and not found.state.type.terminal:
@@ -162,7 +162,7 @@ class Commands(Reading):
                 f"Task {task} is {found.state.name}; only a task that has ended can be retried",
                 remedy=f"Wait for its end, or `skald cancel {task}` first.",
             )
-        await self._propose(task, Scheduled(name="AwaitingRetry"), "retried")
+        await self._propose(task, _again(after), "retried")
 
     async def _propose(self, task: TaskId, state: State[Any], done: str) -> None:
         run = await self.run_id(task)
@@ -180,6 +180,10 @@ def _accepted(result: OrchestrationResult[Any], task: TaskId, done: str) -> None
         return
     reason = getattr(result.details, "reason", None) or "Prefect gives no reason"
     raise Rejected(f"Task {task} cannot be {done}: {reason}", remedy=f"`skald task {task}` shows its state.")
+
+
+def _again(seconds: float) -> State[Any]:
+    return Scheduled(name="AwaitingRetry", scheduled_time=datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def _held() -> State[Any]:

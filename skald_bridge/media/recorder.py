@@ -68,7 +68,7 @@ def waits(first: float = FIRST_WAIT, longest: float = LONGEST_WAIT) -> Iterator[
 def codec_of(tracks: Sequence[av.stream.Stream]) -> str:
     """Of the picture first: ``h264/aac``."""
     ordered = sorted(tracks, key=lambda track: track.type != "video")
-    return "/".join(dict.fromkeys(track.codec_context.name for track in ordered))
+    return "/".join(dict.fromkeys(track.codec_context.codec.canonical_name for track in ordered))
 
 
 class Recorder:

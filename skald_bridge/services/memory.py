@@ -89,7 +89,8 @@ class Memory:
 
     def beating(self) -> list[RunningTask]:
         """Tasks whose process is at work, and early ones."""
-        return [task for id_, task in self._beating.items() if id_ not in self._still]
+        at_work = [task for id_, task in self._beating.items() if id_ not in self._still]
+        return [*at_work, *(task for task in self._expected.values() if self._is_unknown(task.id))]
 
     def held(self) -> dict[TaskId, tuple[TaskId, ...]]:
         """Tasks that wait for others, and for which."""

@@ -63,13 +63,21 @@ class Program:
     """``start`` again after an end goes on in the same log. Start it from the main thread: it dies with that."""
 
     def __init__(
-        self, command: list[str], env: Mapping[str, str], log: Path, cwd: Path, ready: str = ""
+        self,
+        command: list[str],
+        env: Mapping[str, str],
+        log: Path,
+        cwd: Path,
+        *,
+        ready: str = "",
+        lock: Path | None = None,
     ) -> None:
-        """``ready`` is what it says when it is up, in the words of its log; without any it is up at once."""
+        """It is up when it has said ``ready`` in its log, and its process id is in ``lock``."""
         self._command = command
         self._env = dict(env)
         self._cwd = cwd
         self._ready = ready
+        self._lock = lock
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -117,7 +125,8 @@ class Program:
     def _up(self, before: int) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, f"{self._command[-1]} ended: {self.said()[-3000:]}"
-        return not self._ready or self._heard() > before
+        held = self._lock is None or (self._lock.exists() and self._lock.read_text() == str(self.pid))
+        return held and (not self._ready or self._heard() > before)
 
     def _end(self, how: signal.Signals, seconds: float = 10) -> None:
         if self.process is None:

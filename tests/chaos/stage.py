@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import psutil
+from redis import Redis
 
 from tests.chaos.lag import Outage
 from tests.chaos.partition import Link, link_to
@@ -64,6 +65,10 @@ class Stage:
     @property
     def stamps(self) -> Path:
         return self.folder / "stamps"
+
+    def beats(self) -> bool:
+        with Redis(port=self.redis.port) as redis:
+            return all(redis.exists(f"skalds:{name}:heartbeat") for name in NODES)
 
     def service(self, target: Target) -> Service:
         services: dict[Target, Service] = {
@@ -172,6 +177,7 @@ def stage(folder: Path) -> Iterator[Stage]:
         try:
             for program in (bridge, *nodes.values()):
                 program.start()
+            until(made_up.beats, 90, "heartbeats of both nodes in Redis")
             yield made_up
         finally:
             for program in (bridge, *nodes.values()):
@@ -207,11 +213,12 @@ def _bridge(folder: Path, env: dict[str, str], kafka: Kafka, link: Link, mongo: 
         "LOG_LEVEL": "DEBUG",
     }
     command = [sys.executable, "-m", "skald_bridge.cli", "bridge"]
-    return Program(command, {**env, **own}, folder / "bridge.log", folder)
+    lock = folder / "bridge" / "journal.db.lock"
+    return Program(command, {**env, **own}, folder / "bridge.log", folder, lock=lock)
 
 
 def _node(folder: Path, project: Path, env: dict[str, str], pool: str, name: str) -> Program:
     own = {"SKALD_HOME": str(folder / "skald"), "SKALD_TAGS": name, "SKALD_GRACE": "2"}
     command = [sys.executable, "-m", "prefect", "worker", "start", "--type", "skald", "--pool", pool]
     command += ["--limit", str(LIMIT), "--name", name]
-    return Program(command, {**env, **own}, folder / f"{name}.log", project, "started!")
+    return Program(command, {**env, **own}, folder / f"{name}.log", project, ready="started!")

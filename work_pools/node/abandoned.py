@@ -1,4 +1,7 @@
-"""Runs that died with their node: ended by its next life, or by another node when it stays away."""
+"""Runs that have no process, and a state as if they had: those of dead nodes, and what a late request left.
+
+A request of a process may be carried out by a busy server after the process has ended.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,14 @@ from prefect.client.schemas.objects import FlowRun, StateType, WorkerStatus, Wor
 from prefect.settings import get_current_settings
 
 from work_pools.node import ending
-from work_pools.node.api import AWAITING_RETRY
+from work_pools.node.api import AWAITING_RETRY, claimed
 from work_pools.node.silence import Silence
 from work_pools.node.supervisor import Supervisor
 from work_pools.node.workshop import Workshop
 
 _PAGE = 200
 _HEARTBEATS = 2
+_NODE_LABEL = "skald.node"
 _IN_PROCESS = "in_process"
 _CLAIMED = FlowRunFilterState.model_validate(
     {
@@ -51,7 +55,11 @@ class Abandoned:
         await self._see_to(pool, frozenset({self._shop.name}))
 
     async def sweep(self, pool: WorkPool) -> None:
-        """See to what nodes left behind that stay away; of those that live, the first by name does it."""
+        """See to runs of this node without a process, and to what nodes left behind that stay away.
+
+        Of those that live, the first by name does the latter.
+        """
+        await self._see_to(pool, frozenset({self._shop.name}), labelled=True)
         workers = await self._client.read_workers_for_work_pool(pool.name)
         living = frozenset(worker.name for worker in workers if worker.status == WorkerStatus.ONLINE)
         silent = frozenset(worker.name for worker in workers) - living
@@ -61,10 +69,18 @@ class Abandoned:
             await self._see_to(pool, dead)
             self._seen_to |= dead
 
-    async def _see_to(self, pool: WorkPool, nodes: frozenset[str]) -> None:
+    async def _see_to(self, pool: WorkPool, nodes: frozenset[str], *, labelled: bool = False) -> None:
+        """``labelled``: a run whose label names another node is his; it follows a claim by some seconds."""
+        before = set(self._running)
         for run in await self._claimed(pool):
-            if str(run.id) not in self._running and (node := await self._shop.api.claimant(run.id)) in nodes:
-                await self._end(run, str(node))
+            if str(run.id) in before or str(run.id) in self._running:
+                continue
+            if labelled and run.labels.get(_NODE_LABEL, self._shop.name) not in nodes:
+                continue
+            node, since = claimed(await self._shop.api.states(run.id))
+            if node in nodes:
+                cancelled = any(state.is_cancelling() or state.is_cancelled() for state in since)
+                await self._end(run, str(node), cancelled)
 
     async def _claimed(self, pool: WorkPool) -> list[FlowRun]:
         """Runs that some node has, or had when it died."""
@@ -80,7 +96,7 @@ class Abandoned:
             if len(page) < _PAGE:
                 return found
 
-    async def _end(self, run: FlowRun, node: str) -> None:
+    async def _end(self, run: FlowRun, node: str, cancelled: bool) -> None:
         api = self._shop.api
         now = await api.read(run.id)
         if now is None or now.state is None or now.state.id != run.state_id:
@@ -91,11 +107,14 @@ class Abandoned:
             now.state.type,
             now.state.name or "",
             node,
+            cancelled=cancelled,
             in_process=now.empirical_policy.retry_type == _IN_PROCESS,
             retried=await api.retried(run.id) if retries else 0,
             retries=retries,
         )
         match outcome:
+            case ending.Cancel(message):
+                await api.cancel(run.id, message)
             case ending.Reschedule(message):
                 await api.reschedule(now, message)
             case ending.Suspend(message):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -105,11 +105,14 @@ class RunApi:
         states = await insist(lambda: self._client.read_flow_run_states(run_id), "states")
         return sum(state.name == AWAITING_RETRY for state in states)
 
+    async def states(self, run_id: UUID) -> list[State[Any]]:
+        """All states of the run, oldest first."""
+        states = await insist(lambda: self._client.read_flow_run_states(run_id), "states")
+        return sorted(states, key=lambda state: state.timestamp)
+
     async def claimant(self, run_id: UUID) -> str | None:
         """The node that claimed the run last, by its states: its label follows a moment after."""
-        states = await insist(lambda: self._client.read_flow_run_states(run_id), "states")
-        latest_first = sorted(states, key=lambda state: state.timestamp, reverse=True)
-        return next((name for state in latest_first if (name := claimant_named(state.message))), None)
+        return claimed(await self.states(run_id))[0]
 
     async def crash(self, run_id: UUID, message: str) -> State[Any] | None:
         return await self._propose(run_id, Crashed(message=message))
@@ -165,3 +168,11 @@ class RunApi:
 def claimant_named(message: str | None) -> str | None:
     """The node that a claim's message names."""
     return message.removeprefix(TAKEN_BY) if message and message.startswith(TAKEN_BY) else None
+
+
+def claimed(states: Sequence[State[Any]]) -> tuple[str | None, Sequence[State[Any]]]:
+    """The node that claimed the run last, by its ``states``, oldest first; and the states since."""
+    for place in range(len(states) - 1, -1, -1):
+        if name := claimant_named(states[place].message):
+            return name, states[place:]
+    return None, states

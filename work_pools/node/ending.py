@@ -78,9 +78,21 @@ def conclude(facts: Facts, node: str) -> Outcome:
 
 
 def abandoned(
-    state: StateType, state_name: str, node: str, *, in_process: bool, retried: int, retries: int
+    state: StateType,
+    state_name: str,
+    node: str,
+    *,
+    cancelled: bool,
+    in_process: bool,
+    retried: int,
+    retries: int,
 ) -> Outcome:
-    """The outcome of a run whose node ended without ending it; ``in_process``: its process was to retry it."""
+    """The outcome of a run that has no process any more, and a state as if it had.
+
+    ``cancelled``: it was, since its node claimed it. ``in_process``: its process was to retry it.
+    """
+    if cancelled and state in (StateType.PENDING, StateType.RUNNING):
+        return Cancel(f"Cancelled: its process on node {node} had ended.")
     if state is StateType.PENDING or (state is StateType.SCHEDULED and in_process):
         return Reschedule(f"Node {node} ended before the task began.")
     if state is StateType.RUNNING:

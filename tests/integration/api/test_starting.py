@@ -64,7 +64,7 @@ def test_everywhere_with_a_key_and_never_without_it(server: PrefectServer, tmp_p
             assert answer.status_code == 401, path
             assert answer.headers["WWW-Authenticate"].startswith("Basic")
             assert answer.json()["remedy"]
-        assert rest.get("/api/tasks/")["total"] == 0
+        assert rest.get("/api/tasks/?id=no-such")["total"] == 0
         asked = {"Origin": "https://desk.example", "Access-Control-Request-Method": "PUT"}
         preflight = httpx.options(f"{rest.url}/api/tasks/x/status", headers=asked)
         assert preflight.headers["Access-Control-Allow-Origin"] == "https://desk.example"

@@ -69,4 +69,4 @@ def test_nodes_of_skalds_own_are_listed(rest: Rest, own_redis: RedisServer) -> N
         1,
     )
     assert (found["supportedTasks"], found["currentTasks"]) == (["TheirWorker"], ["t1"])
-    assert [skald["id"] for skald in rest.get("/api/skalds/?type=edge")["items"]] == ["theirs"]
+    assert "theirs" in [skald["id"] for skald in rest.get("/api/skalds/?type=edge")["items"]]

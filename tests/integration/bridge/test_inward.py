@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterIdempotencyKey
 from prefect.client.schemas.objects import FlowRun
-from prefect.states import Completed, Failed, Pending, Running
+from prefect.states import Completed, Crashed, Failed, Pending, Running
 
 from tests.services.bridged import Services
 from tests.services.consumed import consumed
@@ -284,3 +284,22 @@ async def test_commands_given_while_the_bridge_was_dead_are_carried_out_once(
     services.bridge.start()
     await run_of(client, task)
     await status(services, stopped, "Cancelled")
+
+
+async def test_a_persistent_task_whose_node_died_starts_again_and_others_do_not(
+    services: Services, client: PrefectClient, deployed: Deployed
+) -> None:
+    persistent, other, failed = (new_id() for _ in range(3))
+    for task in (persistent, other, failed):
+        services.documents.insert_one(document(task, deployed.class_name, isPersistent=task != other))
+        run = await run_of(client, task)
+        end = Failed(message="no film") if task == failed else Crashed(message="its node died")
+        await live(client, run.id, [Pending(message=TAKEN_BY + "n1"), Running(), end])
+    again = await run_of(client, persistent, name="AwaitingRetry")
+    assert again.state is not None
+    for task in (other, failed):
+        await status(services, task, "Failed")
+    await live(client, again.id, life("n2"))
+    assert (await status(services, persistent, "Finished"))["attempt"] == 2
+    for task, name in ((other, "Crashed"), (failed, "Failed")):
+        assert (await run_of(client, task)).state_name == name

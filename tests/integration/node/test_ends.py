@@ -37,6 +37,18 @@ def test_cancel_runs_release_code_and_ends_the_group(bench: Bench, marks: Path, 
     assert bench.names(run) == ["Scheduled", "Pending", "Running", "Cancelling", "Cancelled"]
 
 
+@pytest.mark.slow
+def test_a_late_request_does_not_bring_a_cancelled_task_back(bench: Bench, marks: Path) -> None:
+    """A busy server may carry out a process's last request after the process has ended."""
+    run, pid = started(bench, marks, "patient")
+    bench.propose(run, **CANCELLING)
+    bench.reaches(run, "Cancelled")
+    gone(pid)
+    bench.propose(run, type="RUNNING", name="Running", force=True)
+    assert bench.names(run)[-1] == "Running"
+    bench.reaches(run, "Cancelled", seconds=60)
+
+
 def test_a_task_that_ignores_sigterm_is_killed(bench: Bench, marks: Path) -> None:
     run, pid = started(bench, marks, "stubborn")
     bench.propose(run, **CANCELLING)

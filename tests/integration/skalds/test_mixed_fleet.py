@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from tests.services.poll import until
@@ -30,7 +32,13 @@ def test_100_mixed_tasks_run_once_each(world: World, house: House) -> None:
             for name, count in counts.items()
             for task in world.insert(name, count, attachments={"seconds": 1})
         }
-        until(lambda: set(world.statuses([*tasks]).values()) == {"Finished"}, 150, "100 tasks finished")
+        try:
+            until(lambda: set(world.statuses([*tasks]).values()) == {"Finished"}, 180, "100 tasks finished")
+        except AssertionError as error:
+            error.add_note(
+                str(Counter((tasks[task], status) for task, status in world.statuses([*tasks]).items()))
+            )
+            raise
         assert world.stamps.starts(tasks) == dict.fromkeys(tasks, 1)
         ran = {stamp.task: stamp.node for stamp in world.stamps.read("main")}
         assert all(ran[task] in HAS[name] for task, name in tasks.items())

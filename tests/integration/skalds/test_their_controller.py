@@ -49,7 +49,7 @@ def test_50_tasks_are_judged_as_what_they_are(world: World, controller: SkaldsCo
         raise
     assert running == set(patient)
     assert world.stamps.starts([*short, *patient]) == dict.fromkeys([*short, *patient], 1)
-    assert {world.cache.get(f"task:{task}:exception") for task in broken} == {"ValueError: lens cap on"}
+    assert all("lens cap on" in str(world.cache.get(f"task:{task}:exception")) for task in broken)
     assert all(world.read(task)["executor"] == "house-1" for task in (*short, *broken, *patient))
 
 

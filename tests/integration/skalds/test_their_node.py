@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -105,9 +107,6 @@ def test_its_cancelled_heartbeat_alone_ends_a_task(world: World) -> None:
     told = Told(world, task)
     told.has("Running")
     # As a node does that is stopped: nobody has asked for the task's end.
-    import os
-    import signal
-
     os.kill(world.stamps.first("main", task).pid, signal.SIGTERM)
     told.has("Cancelled")
     told.is_in_time("Cancelled", -2)

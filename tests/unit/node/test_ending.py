@@ -102,7 +102,7 @@ def test_exit_of_a_wait_status() -> None:
 def test_what_a_dead_nodes_run_becomes(
     state: StateType, name: str, in_process: bool, outcome: type[Outcome]
 ) -> None:
-    found = abandoned(state, name, "n", in_process=in_process, retried=0, retries=0)
+    found = abandoned(state, name, "n", cancelled=False, in_process=in_process, retried=0, retries=0)
     assert isinstance(found, outcome)
 
 
@@ -110,5 +110,13 @@ def test_what_a_dead_nodes_run_becomes(
 def test_a_task_whose_node_died_is_crashed_and_retried_as_its_retries_allow(
     retried: int, retries: int, again: bool
 ) -> None:
-    found = abandoned(StateType.RUNNING, "Running", "n", in_process=False, retried=retried, retries=retries)
+    found = abandoned(
+        StateType.RUNNING, "Running", "n", cancelled=False, in_process=False, retried=retried, retries=retries
+    )
     assert found == Crash("Node n ended, and the task's process with it.", again)
+
+
+@pytest.mark.parametrize("state", [StateType.PENDING, StateType.RUNNING])
+def test_a_task_that_was_cancelled_is_not_retried_because_a_request_came_late(state: StateType) -> None:
+    found = abandoned(state, "", "n", cancelled=True, in_process=False, retried=0, retries=3)
+    assert isinstance(found, Cancel)

@@ -8,12 +8,13 @@ from uuid import uuid4
 
 import pytest
 from prefect.client.schemas.objects import FlowRun
-from prefect.states import Pending
+from prefect.states import Pending, Scheduled
 
 from work_pools.leases import Lease
 from work_pools.needs import Needs
 from work_pools.node import supervisor as module
 from work_pools.node.aftermath import Ended
+from work_pools.node.overseer import Overseer
 from work_pools.node.processes import Exit
 from work_pools.node.supervisor import Supervisor
 
@@ -43,3 +44,19 @@ async def test_a_task_begins_with_what_was_stored_after_its_node_had_asked_for_i
     assert life.request(Pending()).flow_run["parameters"] == {"attachments": {"crf": crf}}
     assert (life.revision, life.parameters) == (revision, {"attachments": {"crf": crf}})
     assert life.request(Pending()).revision == revision
+
+
+async def test_before_its_claim_is_answered_a_run_s_state_is_nobody_s_interference() -> None:
+    run = FlowRun(id=uuid4(), flow_id=uuid4(), name="n", state=Scheduled())
+    shop = MagicMock(name="shop")
+    lease = Lease(str(run.id), Needs(), (), datetime.now(UTC))
+    life = Supervisor(shop, run, told(run, 1, 10), MagicMock(), None, lease, False, print, print)
+    shop.api.read_many = AsyncMock(return_value=[run])
+    overseer = Overseer(shop, {life.id: life})
+
+    await overseer.sweep()
+    assert not shop.aside.called, "a slow claim is no reason to kill the process"
+    life._mine.add(str(uuid4()))
+    await overseer.sweep()
+    assert shop.aside.called
+    shop.aside.call_args.args[0].close()
