@@ -43,12 +43,12 @@ class Artifacts(Identity):
     async def _found(
         self, runs: Mapping[str, TaskId], kinds: Mapping[str, Any], size: int
     ) -> AsyncIterator[list[Artifact]]:
-        """Those made meanwhile push the others on: some come twice."""
-        offset, found = 0, size if runs else 0
-        while found == size:
-            page = await self._page(runs, {"type": kinds}, size, offset)
-            found = len(page)
-            offset += found
+        """The first page is small. Those made meanwhile push the others on: some come twice."""
+        offset, wanted = 0, SOME if runs else 0
+        while wanted:
+            page = await self._page(runs, {"type": kinds}, wanted, offset)
+            wanted = size if len(page) == wanted else 0
+            offset += len(page)
             yield page
 
     async def _page(

@@ -35,6 +35,10 @@ Answer = tuple[str, int, str | None]
 class Updates(Commands):
     """``Engine.update``."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._pool_ids: dict[str, str] = {}
+
     async def update(
         self, task: TaskId, changes: Mapping[str, Any], *, timeout: float, replace: bool = False
     ) -> Answer:
@@ -42,8 +46,10 @@ class Updates(Commands):
         found = await self.task(task)
         if not _started(found):
             return await self._store(found, changes, replace)
+        request = await self._request(found, changes, replace)
+        # The task has it before its answer can be heard; it answers the same update again.
+        await self.call("POST", "/events", [request.model_dump(mode="json")])
         async with self._conversation(found) as (outgoing, incoming):
-            request = await self._request(found, changes, replace)
             listening = asyncio.create_task(_answer(incoming, request.payload["update_id"]))
             try:
                 while True:
@@ -53,6 +59,7 @@ class Updates(Commands):
                     if listening.done():
                         return listening.result()
                     if left <= 0:
+                        self._pool_ids.clear()  # the pool may be another by now
                         raise _unanswered(task, timeout)
                     found = await self.task(task)
                     if not _started(found):
@@ -86,11 +93,12 @@ class Updates(Commands):
     async def _request(self, task: Task, changes: Mapping[str, Any], replace: bool) -> Event:
         related: list[RelatedResource] = []
         if task.pool is not None:
-            pool = await self.call("GET", f"/work_pools/{task.pool}")
+            if task.pool not in self._pool_ids:
+                self._pool_ids[task.pool] = (await self.call("GET", f"/work_pools/{task.pool}"))["id"]
             related.append(
                 RelatedResource(
                     {
-                        "prefect.resource.id": f"prefect.work-pool.{pool['id']}",
+                        "prefect.resource.id": f"prefect.work-pool.{self._pool_ids[task.pool]}",
                         "prefect.resource.name": task.pool,
                         "prefect.resource.role": "work-pool",
                     }

@@ -104,7 +104,8 @@ class Commands:
         if await self.is_foreign(task):
             return await self._update_foreign(task, dict(attachments), replace)
         for attempt in range(1, _ATTEMPTS + 1):
-            await self._engine.task(task)
+            if attempt > 1:
+                await self._engine.task(task)  # whether Prefect is away, or the task did not answer
             try:
                 outcome, revision, reason = await self._engine.update(
                     task, attachments, timeout=UPDATE_SECONDS, replace=replace

@@ -28,6 +28,7 @@ from tests.services.poll import until
 from tests.services.prefect_server import PrefectServer, migrated_database
 from tests.services.redis_server import RedisServer
 from tests.services.service import Service, lasting_port
+from work_pools.messages import NODE_VARIABLE_PREFIX
 
 ROOT = Path(__file__).parents[2]
 FLOWS = "chaos_jobs.py"
@@ -65,6 +66,10 @@ class Stage:
     @property
     def stamps(self) -> Path:
         return self.folder / "stamps"
+
+    def announced(self) -> bool:
+        wanted = {"variables": {"name": {"like_": NODE_VARIABLE_PREFIX}}}
+        return len(self.fleet.api("POST", "/variables/filter", wanted)) == len(self.nodes)
 
     def beats(self) -> bool:
         with Redis(port=self.redis.port) as redis:
@@ -175,8 +180,11 @@ def stage(folder: Path) -> Iterator[Stage]:
         nodes = {name: _node(folder, project, env, made.pool, name) for name in NODES}
         made_up = Stage(folder, mark, server, kafka, redis, mongo, link, made, bridge, nodes)
         try:
-            for program in (bridge, *nodes.values()):
-                program.start()
+            # An idle bridge asks for the nodes every two minutes, and when it starts.
+            for node in nodes.values():
+                node.start()
+            until(made_up.announced, 90, "both nodes have said what they are")
+            bridge.start()
             until(made_up.beats, 90, "heartbeats of both nodes in Redis")
             yield made_up
         finally:

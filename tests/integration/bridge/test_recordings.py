@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,13 +20,16 @@ from prefect.context import get_run_context
 from prefect.states import AwaitingRetry, Completed, Crashed, Pending, Running
 
 from skald_bridge import main
+from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.adapters.sqlite import SqliteArchive, SqliteRecordings
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.authoring import all_recorded, progress, recorded
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.recordings import Recording
 from tests.integration.bridge.test_inward import document, new_id, run_of, status
+from tests.integration.bridge.test_mirror import running
 from tests.services.bridged import Services
+from tests.services.fleet import fleet
 from tests.services.poll import auntil
 from tests.services.prefect_server import PrefectServer
 from tests.services.runs import Deployed, life, live, start, talking_to
@@ -196,3 +200,59 @@ async def test_a_failed_attempt_is_an_error_that_people_see_while_the_task_goes_
 
     await auntil(finished, 30, "its end in Redis")
     assert await noted("out of film")
+
+
+async def test_a_node_tells_of_recordings_at_once_and_of_the_last_one_when_cancelled(
+    server: PrefectServer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    shutil.copy(Path(__file__).parent / "project" / "recorder.py", folder)
+    path = tmp_path / "journal.db"
+    with (
+        fleet(server, folder, [{"name": "recorder", "entrypoint": "recorder.py:recorder"}]) as made,
+        talking_to(server.url),
+    ):
+        async with running(path):
+            run = await asyncio.to_thread(made.run, "recorder/recorder", {"folder": "/media"})
+
+            async def count(wanted: int) -> bool:
+                return len((await stored(path, run))[0]) == wanted
+
+            await auntil(lambda: count(1), 60, "the first recording, while the task runs")
+            assert made.state(run) == "Running"
+            cancelling = {"state": {"type": "CANCELLING"}}
+            await asyncio.to_thread(made.api, "POST", f"/flow_runs/{run}/set_state", cancelling)
+            await asyncio.to_thread(made.reaches, run, "Cancelled")
+            await auntil(lambda: count(2), 30, "the one that was under way")
+
+            async def concluded() -> bool:
+                document = (await stored(path, run))[1]
+                return document.result == {"recordings": {"count": 2, "seconds": 2.0, "size": 20}}
+
+            await auntil(concluded, 30, "what it made, in its document")
+
+
+async def test_many_recordings_and_other_artifacts_are_all_read(
+    engine: PrefectEngine, client: PrefectClient, deployed: Deployed
+) -> None:
+    run = await start(client, deployed)
+    task = TaskId(str(run))
+
+    async def add(number: int) -> None:
+        start = (START + timedelta(seconds=number)).isoformat()
+        told = {"path": f"{number}.mp4", "start": start, "seconds": 1}
+        await client.create_artifact(ArtifactCreate(type="recording", data=told, flow_run_id=run))
+
+    for first in range(0, 230, 10):
+        await asyncio.gather(*(add(number) for number in range(first, first + 10)))
+    for number in range(25):
+        made = ArtifactCreate(type="table", key=f"table-{run}-{number}", data="[]", flow_run_id=run)
+        await client.create_artifact(made)
+    paths = {each.path async for page in engine.recordings([task]) for each in page}
+    assert len(paths) == 230
+    found = [each async for page in engine.artifacts([task]) for each in page]
+    assert {each.recording.path for each in found if each.recording is not None} == paths
+    assert len({each.key for each in found if each.type == "table"}) == 25
+    assert [each async for page in engine.recordings([]) for each in page] == []
+    assert [each async for page in engine.artifacts([TaskId("nobody")]) for each in page] == []
