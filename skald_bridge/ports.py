@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from skald_bridge.domain.commands import NewTask, Received
 from skald_bridge.domain.effects import EndPulse
-from skald_bridge.domain.facts import Hint, Node, Progress, RecordedHint, State, StillHint, Subtask, Task
+from skald_bridge.domain.facts import Heard, Node, Progress, State, Subtask, Task
 from skald_bridge.domain.guests import Guest
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus
@@ -89,7 +89,7 @@ class Engine(Protocol):
         """What nodes said about a task, oldest first: refusals, lease, start, end."""
         ...
 
-    def hints(self) -> AbstractAsyncContextManager[AsyncIterator[Hint | StillHint | RecordedHint]]:
+    def hints(self) -> AbstractAsyncContextManager[AsyncIterator[Heard]]:
         """Live state hints. The iterator ends when the connection is lost; hints may be missing."""
         ...
 

@@ -17,6 +17,8 @@ UPDATE_APPLIED = "skald.update.applied"
 UPDATE_REJECTED = "skald.update.rejected"
 """Payload: ``update_id``, ``revision`` int, ``reason`` str, ``node`` str."""
 
+NODE_ANNOUNCED = "skald.node.announced"
+"""A node said in its variable what it has and can, or that it has gone. Payload: ``node`` str."""
 TASK_STILL = "skald.task.still"
 """The task runs, and its process stands still; said again while it lasts. Payload: ``node`` str."""
 TASK_MOVES = "skald.task.moves"

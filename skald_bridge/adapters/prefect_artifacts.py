@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -72,15 +72,20 @@ def artifact_of(row: Mapping[str, Any], task: TaskId) -> Artifact:
 
 
 def recording_of(data: Any, task: TaskId, run: str) -> Recording:
-    """An artifact written twice is one recording. Raises ``KeyError``, ``TypeError``, ``ValueError``."""
+    """An artifact written twice is one recording.
+
+    Raises ``KeyError``, ``TypeError``, ``ValueError``, ``OverflowError`` for what no store could hold.
+    """
     told = json.loads(data) if isinstance(data, str) else data
-    path, start, seconds = str(told["path"]), _utc(told["start"]), float(told["seconds"])
-    if not (math.isfinite(seconds) and seconds >= 0):
+    path, codec, size = str(told["path"]), str(told.get("codec") or ""), int(told.get("size") or 0)
+    start, seconds = _utc(told["start"]), float(told["seconds"])
+    if not (math.isfinite(seconds) and seconds >= 0 and start + timedelta(seconds=seconds)):
         raise ValueError(f"seconds: {seconds}")
+    if not 0 <= size < 2**63:
+        raise ValueError(f"size: {size}")
+    (path + codec).encode()
     id_ = str(uuid5(_NAMESPACE, f"{run} {path} {start.isoformat()}"))
-    return Recording(
-        id_, task, path, start, seconds, str(told.get("codec") or ""), int(told.get("size") or 0)
-    )
+    return Recording(id_, task, path, start, seconds, codec, size)
 
 
 def _utc(text: str) -> datetime:

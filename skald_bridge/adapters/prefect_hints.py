@@ -14,11 +14,11 @@ from skald_bridge.adapters.prefect_api import translated
 from skald_bridge.adapters.prefect_identity import Identity
 from skald_bridge.adapters.prefect_mapping import ARTIFACT_CREATED, RUN_PREFIX, hint_of, run_of
 from skald_bridge.domain.errors import Unavailable
-from skald_bridge.domain.facts import Hint, RecordedHint, StillHint
+from skald_bridge.domain.facts import Heard
 from skald_bridge.domain.ids import TaskId
-from work_pools.messages import TASK_MOVES, TASK_STILL, UPDATE_APPLIED
+from work_pools.messages import NODE_ANNOUNCED, TASK_MOVES, TASK_STILL, UPDATE_APPLIED
 
-_OURS = (UPDATE_APPLIED, TASK_STILL, TASK_MOVES)
+_OURS = (UPDATE_APPLIED, TASK_STILL, TASK_MOVES, NODE_ANNOUNCED)
 _log = logging.getLogger("skald_bridge.hints")
 
 
@@ -26,7 +26,7 @@ class Hints(Identity):
     """Every subscription is one connection: when it breaks, the iterator ends, so that the gap is seen."""
 
     @asynccontextmanager
-    async def hints(self) -> AsyncIterator[AsyncIterator[Hint | StillHint | RecordedHint]]:
+    async def hints(self) -> AsyncIterator[AsyncIterator[Heard]]:
         wanted = EventFilter(event=EventNameFilter(prefix=[RUN_PREFIX, ARTIFACT_CREATED, *_OURS]))
         async with AsyncExitStack() as stack:
             try:
@@ -37,9 +37,7 @@ class Hints(Identity):
                 raise known if known is not error else _broken(error) from error
             yield self._hints(subscriber)
 
-    async def _hints(
-        self, subscriber: PrefectEventSubscriber
-    ) -> AsyncIterator[Hint | StillHint | RecordedHint]:
+    async def _hints(self, subscriber: PrefectEventSubscriber) -> AsyncIterator[Heard]:
         while True:
             try:
                 event = await anext(subscriber)
@@ -50,7 +48,7 @@ class Hints(Identity):
                 yield hint
 
 
-def _read(event: Event, task: TaskId | None) -> Hint | StillHint | RecordedHint | None:
+def _read(event: Event, task: TaskId | None) -> Heard | None:
     try:
         return hint_of(event, task)
     except (KeyError, TypeError, ValueError) as error:

@@ -10,8 +10,9 @@ from uuid import UUID
 from prefect.events import Event
 
 from skald_bridge.domain.facts import (
-    Hint,
+    Heard,
     Node,
+    NodesHint,
     Progress,
     RecordedHint,
     RevisionHint,
@@ -142,7 +143,7 @@ def node_of(worker: Mapping[str, Any], pool: str, announcements: Mapping[str, An
     )
 
 
-def hint_of(event: Event, task: TaskId | None = None) -> Hint | StillHint | RecordedHint | None:
+def hint_of(event: Event, task: TaskId | None = None) -> Heard | None:
     """What an event says of a task; ``None`` for one that says nothing of its state,
     attachments or process.
 
@@ -155,6 +156,8 @@ def hint_of(event: Event, task: TaskId | None = None) -> Hint | StillHint | Reco
         return RevisionHint(task, int(payload["revision"]), dict(payload["attachments"]))
     if event.event == ARTIFACT_CREATED:
         return _recorded(event, task)
+    if event.event == messages.NODE_ANNOUNCED:
+        return NodesHint()
     if event.event in (messages.TASK_STILL, messages.TASK_MOVES):
         return StillHint(task, event.event == messages.TASK_STILL)
     if event.event in _NOT_STATES or "prefect.state-type" not in resource:

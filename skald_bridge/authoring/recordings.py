@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -18,6 +19,7 @@ from prefect.client.schemas.actions import ArtifactCreate
 
 from skald_bridge.authoring.context import current_run
 from skald_bridge.authoring.progress import plain_http
+from skald_bridge.domain.errors import InvalidInput
 from work_pools.messages import RECORDING
 
 KEPT = 100_000
@@ -48,6 +50,9 @@ def recorded(path: str, *, start: datetime, seconds: float, codec: str = "", siz
         size: bytes.
 
     Outside a run it is only logged. ``all_recorded`` waits for what is still to be written.
+
+    Raises:
+        InvalidInput: ``seconds`` is negative or no number.
     """
     made = told(path, start, seconds, codec, size)
     run = current_run()
@@ -73,8 +78,13 @@ def all_recorded(timeout: float = 20.0) -> bool:
 
 
 def told(path: str, start: datetime, seconds: float, codec: str, size: int) -> Told:
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise InvalidInput(
+            f"seconds: {seconds} is no length", remedy="Give the recording's seconds, 0 or more."
+        )
     at = start.astimezone(UTC).isoformat()
     length = round(seconds, 3)
+    path = path.encode(errors="backslashreplace").decode()
     data = {"path": path, "start": at, "seconds": length, "codec": codec, "size": size}
     kind = f", {codec}" if codec else ""
     return Told(data, f"{path}: {length:g} s from {at}{kind}, {size} bytes")

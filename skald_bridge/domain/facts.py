@@ -124,5 +124,11 @@ class RecordedHint:
     task: TaskId
 
 
+@dataclass(frozen=True)
+class NodesHint:
+    """A node has announced itself, or has gone."""
+
+
 Hint = StateHint | RevisionHint
 """What is written down."""
+Heard = Hint | StillHint | RecordedHint | NodesHint

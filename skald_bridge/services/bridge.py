@@ -94,11 +94,13 @@ class Bridge:
         self.relaying = [Loop(relay.name, relay.step, jitter=jitter) for relay in relays]
         self.mirror.written = self._relay
         self._sweeping = Loop("sweep", self.sweep.step, jitter=jitter)
+        beating = Loop("pulse", self.beat.step, jitter=jitter)
+        self._listener.announced = lambda: self._look_at_nodes(beating)
         self.loops = [
             self._sweeping,
             Loop("events", self._listener.step, jitter=jitter),
             Loop("mirror", intake.step, jitter=jitter),
-            Loop("pulse", self.beat.step, jitter=jitter),
+            beating,
             *self.relaying,
         ]
         self.add(Loop("dependencies", self.dependents.step, jitter=jitter))
@@ -177,6 +179,10 @@ class Bridge:
         async with asyncio.TaskGroup() as group:
             for loop in self.loops:
                 group.create_task(loop.run(), name=loop.name)
+
+    def _look_at_nodes(self, pulse: Loop) -> None:
+        self.beat.asked = None
+        pulse.hurry()
 
     def _relay(self) -> None:
         for loop in self.relaying:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from skald_bridge.domain.errors import Unavailable
-from skald_bridge.domain.facts import Hint, RecordedHint, StateHint, StillHint
+from skald_bridge.domain.facts import Hint, NodesHint, RecordedHint, StateHint, StillHint
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.ports import Engine
 from skald_bridge.services.budget import Budget
@@ -60,6 +60,8 @@ class Listener:
         self._gap = gap
         self.recorded: Callable[[RecordedHint], None] = lambda _hint: None
         """Hears of finished recordings."""
+        self.announced: Callable[[], None] = lambda: None
+        """Called when a node has come or gone."""
 
     async def step(self) -> float:
         async with self._engine.hints() as hints:
@@ -69,6 +71,8 @@ class Listener:
                     self._still(hint)
                 elif isinstance(hint, RecordedHint):
                     self.recorded(hint)
+                elif isinstance(hint, NodesHint):
+                    self.announced()
                 else:
                     self._inbox.put(hint)
         raise Unavailable("Prefect's event stream ended", remedy="None needed: it is opened again.")

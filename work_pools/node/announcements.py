@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -14,9 +15,11 @@ from typing import Any
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import VariableCreate, VariableUpdate
 from prefect.client.schemas.objects import WorkerStatus
+from prefect.events import Event, Resource
 from prefect.exceptions import ObjectNotFound
 
 from work_pools.devices import Announcement, Capacity, variable_name
+from work_pools.messages import NODE_ANNOUNCED
 from work_pools.node.lock import NameTaken
 
 TAG = "skald-node"
@@ -26,8 +29,17 @@ _log = logging.getLogger("skald.node.announcement")
 class Announcer:
     """Writes, keeps and removes one node's announcement."""
 
-    def __init__(self, client: PrefectClient, name: str, pool: str, capacity: Capacity) -> None:
+    def __init__(
+        self,
+        client: PrefectClient,
+        name: str,
+        pool: str,
+        capacity: Capacity,
+        emit: Callable[[Event], None],
+    ) -> None:
+        """``emit`` tells those who keep a picture of the nodes that it has changed."""
         self._client = client
+        self._emit = emit
         self._name, self._pool, self._capacity = name, pool, capacity
         self._started = datetime.now(UTC)
         self._variable = variable_name(pool, name)
@@ -83,10 +95,16 @@ class Announcer:
                     VariableUpdate(name=self._variable, value=told, tags=[TAG])
                 )
             self._written = told
+        self._tell()
 
     async def remove(self) -> None:
         with suppress(ObjectNotFound):
             await self._client.delete_variable_by_name(self._variable)
+        self._tell()
+
+    def _tell(self) -> None:
+        resource = Resource({"prefect.resource.id": f"skald.node.{self._name}"})
+        self._emit(Event(event=NODE_ANNOUNCED, resource=resource, payload={"node": self._name}))
 
 
 async def is_online(client: PrefectClient, pool: str, name: str) -> bool:

@@ -72,9 +72,7 @@ class Overseer:
             _pause(supervisor, state.name or "", state.state_details.pause_key)
         elif state.type is StateType.RUNNING and supervisor.frozen:
             supervisor.thaw()
-        elif supervisor.mine(str(state.id)):
-            return
-        elif not supervisor.claimed:
+        elif supervisor.mine(str(state.id)) or not supervisor.claimed:
             return
         elif state.type in _SET_ASIDE:
             self._confirm(supervisor, str(state.id), f"its state is {state.name}, set by somebody else")

@@ -95,7 +95,7 @@ class NodeService:
         self._pulses = Pulses(client, self._shop, self.intake.running, heartbeat_seconds)
         self._revisions: Revisions | None = None
         self._listener = Listener(self._hear, self._connected)
-        self._announcer = Announcer(client, name, pool().name, self.capacity)
+        self._announcer = Announcer(client, name, pool().name, self.capacity, self._shop.emitter.emit)
         self.loaded = asyncio.Event()
         self._polled = -IDLE_POLL
         self._looked = asyncio.Event()
@@ -177,11 +177,11 @@ class NodeService:
         async with AsyncExitStack() as stack:
             stack.callback(self._nvml.close)
             stack.push_async_callback(self._cancel_loops)
-            stack.push_async_callback(self._within(5, self._announcer.remove))
             stack.push_async_callback(self._shop.stem.close)
             stack.push_async_callback(self._shop.codebases.close)
             stack.push_async_callback(self._shop.logs.flush)
             stack.push_async_callback(self._shop.emitter.flush, 5.0)
+            stack.push_async_callback(self._within(5, self._announcer.remove))
             await self.intake.cancel()
             await self._shop.finish(10.0)
 

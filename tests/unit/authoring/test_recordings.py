@@ -15,6 +15,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, te
 
 from skald_bridge.authoring import all_recorded, recorded, recordings
 from skald_bridge.authoring.recordings import Told, _Writer, told
+from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.modes.offline import offline_api
 
 START = datetime(2026, 1, 1, 13, tzinfo=timezone(timedelta(hours=1)))
@@ -55,6 +56,13 @@ def test_what_is_told() -> None:
         "size": 1000,
     }
     assert made.text == "/media/a.mp4: 2.346 s from 2026-01-01T12:00:00+00:00, h264/aac, 1000 bytes"
+
+
+def test_names_that_are_no_text_are_told_and_lengths_that_are_none_refused() -> None:
+    assert told("caf\udce9.mp4", START, 1, "", 0).data["path"] == "caf\\udce9.mp4"
+    for seconds in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(InvalidInput, match="seconds"):
+            recorded("a.mp4", start=START, seconds=seconds)
 
 
 def test_outside_a_run_it_is_logged(caplog: pytest.LogCaptureFixture) -> None:
