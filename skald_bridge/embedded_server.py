@@ -12,7 +12,7 @@ import runpy
 import sys
 import threading
 
-from skald_bridge import embedded_database
+from skald_bridge import embedded_database, embedded_schemas
 
 COLLECT_EVERY = 5.0
 SETTLED_AFTER = 30.0
@@ -22,6 +22,7 @@ SETTLED_AFTER = 30.0
 def main() -> None:
     """Takes the options of ``prefect server start``."""
     embedded_database.install()
+    embedded_schemas.install()
     gc.disable()
     threading.Thread(target=_collect, name="garbage", daemon=True).start()
     sys.argv = ["prefect", "server", "start", *sys.argv[1:]]

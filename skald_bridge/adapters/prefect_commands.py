@@ -33,8 +33,8 @@ from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 
 PAUSE_SECONDS = 10 * 365 * 86400
-_BURST = 1.0
-"""Seconds for which a deployment is not asked for again."""
+_KNOWN_FOR = 20.0
+"""Seconds for which a deployment is not asked for again, unless an event tells that one has changed."""
 _HELD_FOR = timedelta(days=10 * 365)
 
 
@@ -45,7 +45,7 @@ class Commands(Reading):
         super().__init__()
         self._queues: set[tuple[str, str]] = set()
         self._making = asyncio.Lock()
-        self._served: dict[str, tuple[float, Mapping[str, Any]]] = {}
+        self._asking = asyncio.Lock()
 
     async def create(
         self,
@@ -78,18 +78,19 @@ class Commands(Reading):
                 work_queue_name=await self.queue_for(deployment, priority),
             )
         except Exception as error:
-            self._served.pop(class_name, None)
+            self.served.pop(class_name, None)
             raise _named(class_name, translated(error)) from error
         return (await self._tasks([run.model_dump(mode="json")]))[0]
 
     async def _serving(self, class_name: str) -> Mapping[str, Any]:
-        """``deployment_for``, asked once for a burst; Prefect itself checks the parameters."""
-        now = asyncio.get_running_loop().time()
-        asked, known = self._served.get(class_name, (0.0, {}))
-        if not known or now - asked > _BURST:
-            known = await self.deployment_for(class_name)
-            self._served[class_name] = (now, known)
-        return known
+        """``deployment_for``, not asked for each task; Prefect itself checks the parameters."""
+        async with self._asking:
+            now = asyncio.get_running_loop().time()
+            asked, known = self.served.get(class_name, (0.0, {}))
+            if not known or now - asked > _KNOWN_FOR:
+                known = await self.deployment_for(class_name)
+                self.served[class_name] = (now, known)
+            return known
 
     async def deployment_for(self, class_name: str) -> Mapping[str, Any]:
         """The deployment that serves a class name, as Prefect's JSON.

@@ -18,6 +18,7 @@ from skald_bridge.domain.facts import Heard
 from skald_bridge.domain.ids import TaskId
 from work_pools.messages import NODE_ANNOUNCED, TASK_MOVES, TASK_STILL, UPDATE_APPLIED
 
+_DEPLOYMENTS = "prefect.deployment."
 _OURS = (UPDATE_APPLIED, TASK_STILL, TASK_MOVES, NODE_ANNOUNCED)
 _log = logging.getLogger("skald_bridge.hints")
 
@@ -27,7 +28,9 @@ class Hints(Identity):
 
     @asynccontextmanager
     async def hints(self) -> AsyncIterator[AsyncIterator[Heard]]:
-        wanted = EventFilter(event=EventNameFilter(prefix=[RUN_PREFIX, ARTIFACT_CREATED, *_OURS]))
+        wanted = EventFilter(
+            event=EventNameFilter(prefix=[RUN_PREFIX, _DEPLOYMENTS, ARTIFACT_CREATED, *_OURS])
+        )
         async with AsyncExitStack() as stack:
             try:
                 subscriber = get_events_subscriber(wanted, reconnection_attempts=0)
@@ -44,7 +47,9 @@ class Hints(Identity):
             except Exception as error:
                 _log.debug("event stream ended: %s", error)
                 return
-            if (hint := _read(event, self.known_task(run_of(event)))) is not None:
+            if event.event.startswith(_DEPLOYMENTS):
+                self.served.clear()
+            elif (hint := _read(event, self.known_task(run_of(event)))) is not None:
                 yield hint
 
 

@@ -55,13 +55,18 @@ class RunLogs:
         while True:
             await self._some.wait()
             await asyncio.sleep(_WINDOW)
-            await self.flush(tries=None)
+            await self._flush(None, len(self._waiting))
 
     async def flush(self, tries: int | None = 3) -> None:
         """Send what waits; gives up after ``tries`` failures in a row, never with ``None``."""
+        await self._flush(tries, KEPT)
+
+    async def _flush(self, tries: int | None, most: int) -> None:
+        """``most``: what comes meanwhile is left to the next window, lest a busy node posts record by record."""
         failures = 0
-        while self._waiting and not self._sending:
+        while self._waiting and not self._sending and most > 0:
             batch = self._next_batch()
+            most -= len(batch)
             self._sending = True
             try:
                 await self._send(batch)

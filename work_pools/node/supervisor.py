@@ -28,7 +28,7 @@ from work_pools.node.processes import RUN_ID_ENV, Exit
 from work_pools.node.workshop import Workshop
 from work_pools.node.zygote_client import ZygoteGone, environment
 
-CALM_AFTER = 5.0
+CALM_AFTER = 10.0
 """Seconds after which a run's labels are written although others are still being started."""
 
 
