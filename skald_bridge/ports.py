@@ -133,9 +133,17 @@ class Engine(Protocol):
         ...
 
     async def update(
-        self, task: TaskId, changes: Mapping[str, Any], *, timeout: float, replace: bool = False
+        self,
+        task: TaskId,
+        changes: Mapping[str, Any],
+        *,
+        timeout: float,
+        replace: bool = False,
+        running: bool = False,
     ) -> tuple[str, int, str | None]:
         """Send new attachments, merged into the newest or in their place.
+
+        ``running``: it is at work as far as is known, and is told before Prefect is asked whether it is.
 
         Returns (``applied`` | ``rejected`` | ``stored``, revision, reason).
         ``stored``: the task has not started; it will begin with them.

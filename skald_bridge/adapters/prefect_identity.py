@@ -25,6 +25,7 @@ class Identity(PrefectApi):
         super().__init__()
         self._runs: OrderedDict[TaskId, str] = OrderedDict()
         self._tasks_of: dict[str, TaskId] = {}
+        self._pools_of: dict[str, str | None] = {}
 
     def learn(self, runs: Iterable[Mapping[str, Any]]) -> None:
         """Remember whose these runs are, Prefect's JSON of each."""
@@ -33,13 +34,20 @@ class Identity(PrefectApi):
             self._runs[task] = id_
             self._runs.move_to_end(task)
             self._tasks_of[id_] = task
+            self._pools_of[id_] = run.get("work_pool_name")
         while len(self._runs) > REMEMBERED:
             _, forgotten = self._runs.popitem(last=False)
             self._tasks_of.pop(forgotten, None)
+            self._pools_of.pop(forgotten, None)
 
     def known_task(self, run: str) -> TaskId | None:
         """The task of a run that was seen lately."""
         return self._tasks_of.get(run)
+
+    def known_run(self, task: TaskId) -> tuple[str, str | None] | None:
+        """The run and work pool of a task that was seen lately."""
+        run = self._runs.get(task)
+        return None if run is None else (run, self._pools_of.get(run))
 
     async def rows(self, tasks: Sequence[TaskId]) -> list[Mapping[str, Any]]:
         """Prefect's JSON of those tasks' runs that exist."""

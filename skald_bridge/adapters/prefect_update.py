@@ -40,18 +40,28 @@ class Updates(Commands):
         self._pool_ids: dict[str, str] = {}
 
     async def update(
-        self, task: TaskId, changes: Mapping[str, Any], *, timeout: float, replace: bool = False
+        self,
+        task: TaskId,
+        changes: Mapping[str, Any],
+        *,
+        timeout: float,
+        replace: bool = False,
+        running: bool = False,
     ) -> Answer:
         deadline = asyncio.get_running_loop().time() + timeout
+        request: Event | None = None
+        if running and (known := self.known_run(task)) is not None:
+            request = await self._request(*known, changes, replace)
+            await self._say(request)
         found = await self.task(task)
         if not _started(found):
             answer = await self._store(found, changes, replace)
             # A node that took it meanwhile may have read it before.
             if not _started(found := await self.task(task)):
                 return answer
-        request = await self._request(found, changes, replace)
-        # The task has it before its answer can be heard; it answers the same update again.
-        await self.call("POST", "/events", [request.model_dump(mode="json")])
+        if request is None:
+            request = await self._request(found.run, found.pool, changes, replace)
+            await self._say(request)
         async with self._conversation(found) as (outgoing, incoming):
             listening = asyncio.create_task(_answer(incoming, request.payload["update_id"]))
             try:
@@ -93,23 +103,27 @@ class Updates(Commands):
         schema: Mapping[str, Any] | None = deployment.get("parameter_openapi_schema")
         return schema
 
-    async def _request(self, task: Task, changes: Mapping[str, Any], replace: bool) -> Event:
+    async def _say(self, request: Event) -> None:
+        """Before its answer can be heard; the task answers the same update again."""
+        await self.call("POST", "/events", [_again(request).model_dump(mode="json")])
+
+    async def _request(self, run: str, pool: str | None, changes: Mapping[str, Any], replace: bool) -> Event:
         related: list[RelatedResource] = []
-        if task.pool is not None:
-            if task.pool not in self._pool_ids:
-                self._pool_ids[task.pool] = (await self.call("GET", f"/work_pools/{task.pool}"))["id"]
+        if pool is not None:
+            if pool not in self._pool_ids:
+                self._pool_ids[pool] = (await self.call("GET", f"/work_pools/{pool}"))["id"]
             related.append(
                 RelatedResource(
                     {
-                        "prefect.resource.id": f"prefect.work-pool.{self._pool_ids[task.pool]}",
-                        "prefect.resource.name": task.pool,
+                        "prefect.resource.id": f"prefect.work-pool.{self._pool_ids[pool]}",
+                        "prefect.resource.name": pool,
                         "prefect.resource.role": "work-pool",
                     }
                 )
             )
         return Event(
             event=UPDATE_REQUESTED,
-            resource=Resource({"prefect.resource.id": RUN_PREFIX + task.run}),
+            resource=Resource({"prefect.resource.id": RUN_PREFIX + run}),
             related=related,
             payload={"update_id": str(uuid4()), "attachments" if replace else "changes": dict(changes)},
         )

@@ -62,7 +62,11 @@ async def set_attachments(backend: Given, task_id: TaskPath, new: NewAttachments
             revision = await commands.update(task, new.attachments, replace=True)
         else:
             outcome, revision, reason = await backend.engine.update(
-                task, new.attachments, timeout=UPDATE_SECONDS, replace=True
+                task,
+                new.attachments,
+                timeout=UPDATE_SECONDS,
+                replace=True,
+                running=await commands.is_running(task),
             )
         if outcome == "rejected":
             raise InvalidInput(

@@ -11,7 +11,7 @@ from skald_bridge.domain.commands import NewTask
 from skald_bridge.domain.dependencies import cycle, cycle_text
 from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected, Unavailable
 from skald_bridge.domain.ids import TaskId
-from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
 from skald_bridge.ports import Archive, Clock, Engine
 from skald_bridge.services.dependencies import Dependents
 from skald_bridge.services.guests import Guests
@@ -108,7 +108,11 @@ class Commands:
                 await self._engine.task(task)  # whether Prefect is away, or the task did not answer
             try:
                 outcome, revision, reason = await self._engine.update(
-                    task, attachments, timeout=UPDATE_SECONDS, replace=replace
+                    task,
+                    attachments,
+                    timeout=UPDATE_SECONDS,
+                    replace=replace,
+                    running=await self.is_running(task),
                 )
             except Unavailable as error:
                 if attempt == _ATTEMPTS:
@@ -134,6 +138,11 @@ class Commands:
         """The attachments that the task has, as far as it was heard; ``None`` for a task not known."""
         document = await self._archive.get(task)
         return document.attachments if document is not None else None
+
+    async def is_running(self, task: TaskId) -> bool:
+        """As far as it was heard."""
+        document = await self._archive.get(task)
+        return document is not None and document.lifecycle is LifecycleStatus.RUNNING
 
     async def is_foreign(self, task: TaskId) -> bool:
         document = await self._archive.get(task)
