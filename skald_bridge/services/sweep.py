@@ -14,6 +14,8 @@ from skald_bridge.services.mirror import Mirror
 
 BUSY_SECONDS = 5.0
 IDLE_SECONDS = 20.0
+SLICE = 20
+"""Tasks looked into at once: what is heard of others meanwhile waits no longer than these take."""
 MARGIN = timedelta(seconds=30)
 """An end may become visible so much later than its time says: a transaction that waited, a server's clock."""
 GAP_MARGIN = timedelta(minutes=10)
@@ -70,7 +72,8 @@ class Sweep:
         newest, repaired, busy = reached, 0, False
         asked = self._mirror.memory.round
         async for page in self._engine.changed_since(since):
-            repaired += await self._mirror.reconcile(page, asked)
+            for start in range(0, len(page), SLICE):
+                repaired += await self._mirror.reconcile(page[start : start + SLICE], asked)
             seen.update(task.id for task in page)
             newest = _newest(newest, page)
             busy = busy or any(task.state is not None and task.state.type in _BUSY for task in page)
