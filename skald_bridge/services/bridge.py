@@ -115,7 +115,15 @@ class Bridge:
 
     def gather(self, recordings: Recordings, states: Feed[JournalRecord], positions: Positions) -> None:
         """Keep what tasks record, and in short what they make; before ``run``."""
-        self.harvest = Harvest(self.engine, self.mirror, self._archive, recordings, states, positions)
+        self.harvest = Harvest(
+            self.engine,
+            self.mirror,
+            self._archive,
+            recordings,
+            states,
+            positions,
+            swept=lambda: self.sweep.passes,
+        )
         loop = Loop("recordings", self.harvest.step, jitter=self._jitter)
         self.harvest.hinted, self.harvest.stored = loop.hurry, self._relay
         self._listener.recorded = self.harvest.hear
@@ -190,4 +198,6 @@ class Bridge:
 
     def _lost(self) -> None:
         self.sweep.gap()
+        if self.harvest is not None:
+            self.harvest.gap()
         self._sweeping.hurry()

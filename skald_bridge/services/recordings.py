@@ -17,6 +17,8 @@ from skald_bridge.ports import Archive, Engine, Positions, Recordings
 from skald_bridge.services.mirror import Mirror
 from skald_bridge.services.relay import Feed, Relay
 
+SOON = 0.5
+"""Seconds until it is looked again whether the sweep is done."""
 OPEN = 200
 """Tasks of one question."""
 
@@ -32,13 +34,17 @@ class Harvest:
         recordings: Recordings,
         states: Feed[JournalRecord],
         positions: Positions,
+        swept: Callable[[], int],
     ) -> None:
+        """``swept``: how often the sweep has looked at all tasks."""
         self._engine = engine
         self._mirror = mirror
         self._archive = archive
         self._recordings = recordings
         self._told: dict[TaskId, None] = {}
+        self._swept = swept
         self._caught_up = False
+        self._gap_at = swept()
         self._ends = Relay("recordings", states, self._ended, positions)
         self.hinted: Callable[[], None] = lambda: None
         """Called when a hint waits."""
@@ -49,10 +55,20 @@ class Harvest:
         self._told[hint.task] = None
         self.hinted()
 
+    def gap(self) -> None:
+        """Hints may have been lost: all that is open is looked at, once the sweep knows what is."""
+        self._caught_up = False
+        self._gap_at = self._swept()
+
     async def step(self) -> float:
         """Raises ``Unavailable``: the ends and hints that are left wait."""
-        if not self._caught_up:
-            await self._catch_up()
+        if not self._caught_up and self._swept() > self._gap_at:
+            self._caught_up = True
+            try:
+                await self._catch_up()
+            except BaseException:
+                self._caught_up = False
+                raise
         delay = await self._ends.step()
         while self._told:
             task = next(iter(self._told))
@@ -63,7 +79,7 @@ class Harvest:
             except BaseException:
                 self._told[task] = None
                 raise
-        return delay
+        return delay if self._caught_up else min(delay, SOON)
 
     async def _catch_up(self) -> None:
         """Hints that were given before our start were not heard."""
@@ -71,7 +87,6 @@ class Harvest:
         for start in range(0, len(tasks), OPEN):
             async for page in self._engine.recordings(tasks[start : start + OPEN]):
                 await self._store(page)
-        self._caught_up = True
 
     async def _look(self, task: TaskId) -> None:
         """Newest first, back to what is stored already."""
