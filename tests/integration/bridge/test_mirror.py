@@ -75,7 +75,11 @@ async def test_a_life_is_journaled_as_it_happens(
         found = await settled(path, run, 8)
         history = await engine.history(TaskId(str(run)))
         document = await finished(path, run)
-        assert bridge.sweep.passes > 0
+
+        async def swept() -> bool:
+            return bridge.sweep.passes > 0
+
+        await auntil(swept, 60, "a look at all tasks")
     assert [record.id for record in found] == [state.id for state in history]
     assert [record.at for record in found] == [state.at for state in history]
     assert [record.sequence for record in found] == list(range(1, 9))
