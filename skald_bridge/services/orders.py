@@ -81,10 +81,17 @@ class Orders:
         event = read_event(value)
         if event.initiator == INITIATOR:
             return "own"
-        did = [await self._perform(record.topic, TaskId(id_)) for id_ in dict.fromkeys(event.task_ids)]
-        if not did:
+        if not event.task_ids:
             raise InvalidInput("taskIds: there are none", remedy="Name the tasks that the event is about.")
-        return "done" if any(did) else "nothing to do"
+        did, refused = False, None
+        for id_ in dict.fromkeys(event.task_ids):
+            try:
+                did |= await self._perform(record.topic, TaskId(id_))
+            except REFUSALS as error:
+                refused = refused or error  # the others of the event are none the worse for it
+        if refused is not None:
+            raise refused
+        return "done" if did else "nothing to do"
 
     async def _perform(self, topic: str, task: TaskId) -> bool:
         if topic == ASSIGN:

@@ -9,6 +9,7 @@ from skald_bridge.domain.errors import NotFound, Rejected, Unavailable
 from skald_bridge.domain.persistence import starts_again
 from skald_bridge.domain.records import JournalRecord
 from skald_bridge.ports import Archive, Clock, Engine, Journal, Positions
+from skald_bridge.services.outlets import states_of
 from skald_bridge.services.relay import Relay
 
 
@@ -17,21 +18,19 @@ def revivals(
 ) -> Relay[JournalRecord]:
     """Reads the journal on from its own position, so a death while the bridge was dead counts too."""
 
-    async def after(position: int, limit: int) -> list[tuple[int, JournalRecord]]:
-        return await journal.read(after=position, limit=limit)
-
     async def revive(records: Sequence[JournalRecord]) -> None:
         now = clock.now()
-        crashed = [record for record in records if starts_again(record, now) is not None]
-        documents = await archive.read([record.task for record in crashed]) if crashed else {}
-        for record in crashed:
-            document, seconds = documents.get(record.task), starts_again(record, now)
+        delays = [(record, starts_again(record, now)) for record in records]
+        crashed = [(record, seconds) for record, seconds in delays if seconds is not None]
+        documents = await archive.read([record.task for record, _ in crashed]) if crashed else {}
+        for record, seconds in crashed:
+            document = documents.get(record.task)
             if document is None or document.sequence < record.sequence:
                 raise Unavailable(f"The document of task {record.task} is not written yet")
-            if not document.is_persistent or document.state_id != record.id or seconds is None:
+            if not document.is_persistent or document.state_id != record.id:
                 continue
             with suppress(NotFound, Rejected):
                 # Its node has seen to its next attempt, or somebody else was quicker.
                 await engine.retry(record.task, after=seconds)
 
-    return Relay("persistent", after, revive, positions)
+    return Relay("persistent", states_of(journal), revive, positions)

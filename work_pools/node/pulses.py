@@ -9,8 +9,9 @@ from collections.abc import Mapping
 import httpx
 import prefect
 from prefect.client.orchestration import PrefectClient
-from prefect.events import Event, RelatedResource, Resource
+from prefect.events import Event, Resource
 
+from work_pools.node.related import related, tags_related
 from work_pools.node.supervisor import Supervisor
 from work_pools.node.workshop import Workshop
 
@@ -54,17 +55,13 @@ class Pulses:
 
 def _heartbeat(supervisor: Supervisor) -> Event:
     run = supervisor.run
-    related = [_related("flow", f"prefect.flow.{run.flow_id}")]
+    to = [related("flow", f"prefect.flow.{run.flow_id}")]
     if run.deployment_id is not None:
-        related.append(_related("deployment", f"prefect.deployment.{run.deployment_id}"))
-    related += [_related("tag", f"prefect.tag.{tag}") for tag in sorted(run.tags)]
+        to.append(related("deployment", f"prefect.deployment.{run.deployment_id}"))
+    to += tags_related(run.tags)
     resource = {
         "prefect.resource.id": f"prefect.flow-run.{run.id}",
         "prefect.resource.name": run.name,
         "prefect.version": prefect.__version__,
     }
-    return Event(event="prefect.flow-run.heartbeat", resource=Resource(resource), related=related)
-
-
-def _related(role: str, resource_id: str) -> RelatedResource:
-    return RelatedResource({"prefect.resource.id": resource_id, "prefect.resource.role": role})
+    return Event(event="prefect.flow-run.heartbeat", resource=Resource(resource), related=to)

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
-from prefect.events import Event, RelatedResource, Resource
+from prefect.events import Event, Resource
 
 from work_pools.attachments import merge
 from work_pools.messages import (
@@ -19,6 +19,7 @@ from work_pools.messages import (
     Rejected,
     Update,
 )
+from work_pools.node.related import related, tags_related
 from work_pools.node.supervisor import Supervisor
 from work_pools.node.workshop import Workshop
 
@@ -95,24 +96,15 @@ class Revisions:
         told |= (
             {"attachments": answer.attachments} if isinstance(answer, Applied) else {"reason": answer.reason}
         )
-        pool = RelatedResource(
-            {
-                "prefect.resource.id": f"prefect.work-pool.{self._pool_id}",
-                "prefect.resource.role": "work-pool",
-            }
-        )
+        pool = related("work-pool", f"prefect.work-pool.{self._pool_id}")
         self._shop.emitter.emit(
             Event(
                 event=UPDATE_APPLIED if applied else UPDATE_REJECTED,
                 resource=Resource({"prefect.resource.id": f"prefect.flow-run.{supervisor.id}"}),
-                related=[pool, *(_tag(tag) for tag in supervisor.run.tags)],
+                related=[pool, *tags_related(supervisor.run.tags)],
                 payload=told,
             )
         )
-
-
-def _tag(tag: str) -> RelatedResource:
-    return RelatedResource({"prefect.resource.id": f"prefect.tag.{tag}", "prefect.resource.role": "tag"})
 
 
 def _attachments(supervisor: Supervisor) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from prefect.events import Event, RelatedResource, Resource
+from prefect.events import Event, Resource
 
 from work_pools.messages import TASK_MOVES, TASK_STILL
+from work_pools.node.related import tags_related
 from work_pools.node.supervisor import Supervisor
 from work_pools.node.workshop import Workshop
 
@@ -46,13 +47,14 @@ class Stillness:
                 self._tell(TASK_MOVES, moving)
 
     def _tell(self, event: str, supervisor: Supervisor) -> None:
-        tags = [
-            RelatedResource({"prefect.resource.id": f"prefect.tag.{tag}", "prefect.resource.role": "tag"})
-            for tag in supervisor.run.tags
-        ]
         resource = Resource({"prefect.resource.id": f"prefect.flow-run.{supervisor.id}"})
         self._shop.emitter.emit(
-            Event(event=event, resource=resource, related=tags, payload={"node": self._shop.name})
+            Event(
+                event=event,
+                resource=resource,
+                related=tags_related(supervisor.run.tags),
+                payload={"node": self._shop.name},
+            )
         )
 
 

@@ -204,7 +204,7 @@ async def test_what_cannot_be_done_says_why_and_holds_up_nothing(
     assert [each["size"] for each in told] == [len(record) for record in records]
     assert all(each["reason"] and each["topic"] == "task.cancel" for each in told)
     # The same partition goes on.
-    say(services, "task.cancel", event(good), "same key")
+    say(services, "task.cancel", event("nobody else", good), "same key")
     await status(services, good, "Cancelled")
     assert (await client.read_flow_run(run.id)).state_name == "Cancelled"
 
