@@ -26,6 +26,7 @@ from skald_bridge.adapters.sqlite import (
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.api.access import Access, check_access
 from skald_bridge.domain.commands import Controller
+from skald_bridge.domain.lifecycle import TERMINAL
 from skald_bridge.ports import Archive, Engine, Journal, Peers
 from skald_bridge.services.bridge import Bridge
 from skald_bridge.services.outlets import (
@@ -92,18 +93,19 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
         file = await stack.enter_async_context(SqliteFile(path, write=True))
         journal, archive, positions = SqliteJournal(file), SqliteArchive(file), SqlitePositions(file)
         clock = SystemClock()
-        recordings, pulse = SqliteRecordings(file), MemoryPulse()
+        recordings = SqliteRecordings(file)
         relays: list[Relay[Any]] = []
         talk = await connections.kafka(settings)
         if talk is not None:
             for end in talk:
                 await stack.enter_async_context(end)
             relays += to_kafka(journal, archive, positions, talk[0])
-        heartbeats = await connections.redis(settings)
-        if heartbeats is not None:
-            await stack.enter_async_context(heartbeats)
-            relays += to_redis(archive, positions, heartbeats, clock)
-        relays.append(to_people(journal, positions, heartbeats or pulse, clock))
+        redis = await connections.redis(settings)
+        if redis is not None:
+            await stack.enter_async_context(redis)
+            relays += to_redis(archive, positions, redis, clock)
+        heartbeats = redis or MemoryPulse()
+        relays.append(to_people(journal, positions, heartbeats, clock))
         relays.append(revivals(journal, archive, positions, prefect, clock))
         mongo = await connections.mongo(settings)
         if mongo is not None:
@@ -115,25 +117,25 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
         made = Bridge(
             prefect,
             journal,
-            pulse,
+            heartbeats,
             archive,
             SqliteCursor(file),
             clock,
             jitter=lambda: random.uniform(0.5, 1.0),  # noqa: S311
-            heartbeats=heartbeats,
+            ends_told=redis is not None,
             period=settings.redis_sync_period,
             relays=relays,
             overdue=archive,
             late=settings.late,
         )
-        made.gather(recordings, states_of(journal), positions)
+        made.gather(recordings, states_of(journal, TERMINAL), positions)
         if mongo is not None:
             made.take_documents(mongo[1], settings.controller)
         if talk is not None:
             made.take_orders(talk[1], talk[0])
         leads = settings.controller is Controller.OURS
-        if leads and mongo is not None and talk is not None and heartbeats is not None:
-            made.take_guests(connections.peers(heartbeats), mongo[1], talk[0])
+        if leads and mongo is not None and talk is not None and redis is not None:
+            made.take_guests(connections.peers(redis), mongo[1], talk[0])
         yield made
 
 

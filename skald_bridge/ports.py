@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from skald_bridge.domain.effects import EndPulse
 from skald_bridge.domain.facts import Heard, Node, Progress, State, Subtask, Task
 from skald_bridge.domain.guests import Guest
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
-from skald_bridge.domain.lifecycle import LifecycleStatus
+from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
 from skald_bridge.domain.messages import Message
 from skald_bridge.domain.pulse import NodeBeat, Vitals
 from skald_bridge.domain.recordings import Artifact, Recording
@@ -170,6 +170,12 @@ class Journal(Protocol):
         self, *, after: int = 0, task: TaskId | None = None, limit: int = 1000
     ) -> list[tuple[int, JournalRecord]]:
         """Records with their positions, oldest first."""
+        ...
+
+    async def skim(
+        self, states: Collection[StateType], *, after: int, limit: int
+    ) -> list[tuple[int, JournalRecord]]:
+        """As ``read``, but only records in one of ``states``, and the newest of all, so that a reader moves on."""
         ...
 
     async def tail(self, count: int) -> list[tuple[int, JournalRecord]]: ...

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from skald_bridge.domain.effects import EndPulse
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
-from skald_bridge.domain.lifecycle import LifecycleStatus, StateType, lifecycle_of
+from skald_bridge.domain.lifecycle import CLOSED, LifecycleStatus, StateType
 from skald_bridge.domain.pulse import SILENT, NodeBeat, Vitals
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.domain.wanted import EVERY, Wanted
@@ -18,8 +18,6 @@ BEAT_TTL = timedelta(seconds=8)
 END_TTL = timedelta(seconds=3600)
 COUNTER = 200
 """Heartbeats count modulo this, so that consecutive ones differ; it is also the beat of a finished task."""
-
-_CLOSED = frozenset(lifecycle_of(state) for state in StateType if state.terminal)
 
 
 class MemoryJournal:
@@ -54,6 +52,13 @@ class MemoryJournal:
         positions = enumerate(self._records[after:], after + 1)
         return [(at, record) for at, record in positions if task in (None, record.task)][:limit]
 
+    async def skim(
+        self, states: Collection[StateType], *, after: int, limit: int
+    ) -> list[tuple[int, JournalRecord]]:
+        newest = len(self._records)
+        positions = enumerate(self._records[after:], after + 1)
+        return [(at, record) for at, record in positions if record.state in states or at == newest][:limit]
+
     async def tail(self, count: int) -> list[tuple[int, JournalRecord]]:
         return await self.read(after=max(0, len(self._records) - count), limit=count)
 
@@ -77,7 +82,7 @@ class MemoryArchive:
         return {task: self._documents[task] for task in tasks if task in self._documents}
 
     async def open(self) -> list[TaskId]:
-        return [document.id for document in self._documents.values() if document.lifecycle not in _CLOSED]
+        return [document.id for document in self._documents.values() if document.lifecycle not in CLOSED]
 
     async def find(self, wanted: Wanted = EVERY, *, limit: int = 100, offset: int = 0) -> list[TaskDocument]:
         found = [document for document in self._documents.values() if wanted.holds(document)]

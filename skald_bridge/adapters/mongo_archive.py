@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from pydantic import SecretStr
-from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel, UpdateOne, WriteConcern
+from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel, InsertOne, UpdateOne, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError, ConfigurationError, InvalidURI, OperationFailure, PyMongoError
 
 from skald_bridge.domain.errors import InvalidInput, Unavailable
 from skald_bridge.domain.ids import TaskId
-from skald_bridge.domain.lifecycle import LifecycleStatus, StateType, lifecycle_of
+from skald_bridge.domain.lifecycle import CLOSED, LifecycleStatus
 from skald_bridge.domain.records import TaskDocument
 from skald_bridge.domain.wanted import EVERY, Wanted
 from skald_bridge.wire.skalds import document_json, document_of
@@ -22,7 +22,7 @@ from skald_bridge.wire.skalds import document_json, document_of
 COLLECTION = "tasks"
 BATCH = 500
 """Documents in one round trip: a server that syncs each write must be able to answer in time."""
-_CLOSED = sorted({lifecycle_of(state).value for state in StateType if state.terminal})
+_CLOSED = sorted(CLOSED)
 _OURS = {"sequence": {"$ne": None}}
 _NEWEST = [("createDateTime", DESCENDING), ("id", DESCENDING)]
 _DUPLICATE_KEY, _INDEX_CONFLICTS = 11000, (85, 86)
@@ -32,6 +32,7 @@ _REVISIONS = 2**31
 _KEPT_WHERE_WE_SAY_NOTHING = ("description", "dependencies")
 
 Mongo = AsyncMongoClient[dict[str, Any]]
+Write = InsertOne[dict[str, Any]] | UpdateOne
 
 
 class MongoArchive:
@@ -62,7 +63,7 @@ class MongoArchive:
         await self._client.close()
 
     async def put(self, documents: Sequence[TaskDocument]) -> None:
-        """One round trip a batch, and one more where a document is older than the stored one, or races an insert."""
+        """Few round trips a batch, and one more where a document is older than the stored one, or races an insert."""
         pending = newest(documents)
         for start in range(0, len(pending), BATCH):
             await self._put(pending[start : start + BATCH])
@@ -70,38 +71,35 @@ class MongoArchive:
     async def _put(self, documents: Sequence[TaskDocument]) -> None:
         async with self.answering():
             await self._ensure_indexes()
-            following = await self._following(documents)
+            there = await self._there(documents)
             # Each task that is left has a document by now: it is newer, or it is updated.
-            left = await self._write(documents, insert=True, following=following)
-            refused = await self._write(left, insert=False, following={}) if left else []
+            left = await self._write(documents, [_first_write(document, there) for document in documents])
+            refused = await self._write(left, [update_of(document) for document in left]) if left else []
         if refused:
             raise Unavailable(
                 f"MongoDB refuses the documents of {len(refused)} tasks as duplicates",
                 remedy=f"Remove unique indexes other than the one on id from {self._tasks.full_name}.",
             )
 
-    async def _following(self, documents: Sequence[TaskDocument]) -> dict[TaskId, dict[str, Any]]:
-        """The attachments there that the task has and shall go on with it; what it has not got yet is newer."""
+    async def _there(self, documents: Sequence[TaskDocument]) -> dict[TaskId, dict[str, Any] | None]:
+        """The attachments of documents there, if the task has them and they shall go on with it.
+
+        What it has not got yet is newer.
+        """
         wanted = {"id": {"$in": [document.id for document in documents]}}
         fields = {"_id": 0, "id": 1, "attachments": 1, "appliedAttachments": 1}
         there = await self._tasks.find(wanted, fields).to_list()
         return {
             TaskId(data["id"]): data["attachments"]
-            for data in there
             if "appliedAttachments" in data and data.get("attachments") == data["appliedAttachments"]
+            else None
+            for data in there
         }
 
     async def _write(
-        self,
-        documents: Sequence[TaskDocument],
-        *,
-        insert: bool,
-        following: Mapping[TaskId, dict[str, Any]],
+        self, documents: Sequence[TaskDocument], operations: Sequence[Write]
     ) -> list[TaskDocument]:
         """Those that an insert elsewhere, or a newer document, stood in the way of."""
-        operations = [
-            update_of(document, insert=insert, follows=following.get(document.id)) for document in documents
-        ]
         try:
             await self._tasks.bulk_write(operations, ordered=False)
         except BulkWriteError as error:
@@ -185,15 +183,32 @@ def newest(documents: Iterable[TaskDocument]) -> list[TaskDocument]:
     return list(found.values())
 
 
-def update_of(document: TaskDocument, *, insert: bool, follows: Mapping[str, Any] | None = None) -> UpdateOne:
+def _first_write(document: TaskDocument, there: Mapping[TaskId, dict[str, Any] | None]) -> Write:
+    if document.id not in there:
+        # An upsert would do, and costs a server several times as much.
+        return InsertOne(_stored(document))
+    return update_of(document, insert=True, follows=there[document.id])
+
+
+def _stored(document: TaskDocument) -> dict[str, Any]:
+    fields: dict[str, Any] = storable(document_json(document))
+    return fields | {
+        "version": document.sequence * _REVISIONS + document.revision,
+        "appliedAttachments": fields["attachments"],
+        "appliedRevision": document.revision,
+    }
+
+
+def update_of(
+    document: TaskDocument, *, insert: bool = False, follows: Mapping[str, Any] | None = None
+) -> UpdateOne:
     """Writes ``document`` unless a newer one is there.
 
     With ``insert`` the task may have none yet; then a newer one shows as a duplicate key, and so do attachments
     there that are not ``follows`` any more. Where they are, they are written too.
     """
-    version = document.sequence * _REVISIONS + document.revision
-    fields: dict[str, Any] = {**storable(document_json(document)), "version": version}
-    fields |= {"appliedAttachments": fields["attachments"], "appliedRevision": document.revision}
+    fields = _stored(document)
+    version = fields["version"]
     there: dict[str, Any] = {"id": document.id, "version": {"$not": {"$gt": version}}}
     inserted: dict[str, Any] = {}
     if follows is None:

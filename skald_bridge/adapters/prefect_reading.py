@@ -21,12 +21,11 @@ from skald_bridge.domain.errors import InvalidInput, NotFound
 from skald_bridge.domain.facts import Node, Progress, State, Subtask, Task
 from skald_bridge.domain.history import ordered
 from skald_bridge.domain.ids import TaskId
-from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.domain.lifecycle import TERMINAL, StateType
 from work_pools.messages import NODE_LOGGER, NODE_VARIABLE_PREFIX
 
 POOL_TYPE = "skald"
-_TERMINAL = [state.value for state in StateType if state.terminal]
-_LIVE = {"type": {"not_any_": _TERMINAL}}
+_LIVE = {"type": {"not_any_": sorted(TERMINAL)}}
 
 
 class Reading(Identity):

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.domain.ids import StateId, TaskId
-from skald_bridge.domain.lifecycle import LifecycleStatus, StateType, lifecycle_of
+from skald_bridge.domain.lifecycle import CLOSED, LifecycleStatus, StateType
 from skald_bridge.domain.recordings import Recording
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.domain.wanted import EVERY, Wanted
 from skald_bridge.wire.recordings import recording_json, recording_of
 from skald_bridge.wire.skalds import document_json, document_of, record_json, record_of, to_ms
 
-_CLOSED = sorted({lifecycle_of(state).value for state in StateType if state.terminal})
+_CLOSED = sorted(CLOSED)
 _SWEEP = "sweep"
 
 
@@ -28,7 +30,10 @@ class SqliteJournal:
         self._file = file
 
     async def append(self, records: Sequence[JournalRecord]) -> int:
-        rows = [(record.id, record.task, record.sequence, _dump(record_json(record))) for record in records]
+        rows = [
+            (record.id, record.task, record.sequence, orjson.dumps(record_json(record)).decode())
+            for record in records
+        ]
 
         def work(connection: sqlite3.Connection) -> int:
             sql = "INSERT OR IGNORE INTO journal (id, task, sequence, body) VALUES (?, ?, ?, ?)"
@@ -56,6 +61,19 @@ class SqliteJournal:
             return _positions(await self._file.rows(sql, after, limit))
         sql = "SELECT position, body FROM journal WHERE position > ? AND task = ? ORDER BY position LIMIT ?"
         return _positions(await self._file.rows(sql, after, task, limit))
+
+    async def skim(
+        self, states: Collection[StateType], *, after: int, limit: int
+    ) -> list[tuple[int, JournalRecord]]:
+        sql = """
+            SELECT position, body FROM journal
+            WHERE position > ? AND (
+                json_extract(body, '$.state') IN (SELECT value FROM json_each(?))
+                OR position = (SELECT max(position) FROM journal)
+            )
+            ORDER BY position LIMIT ?
+        """
+        return _positions(await self._file.rows(sql, after, _dump(sorted(states)), limit))
 
     async def tail(self, count: int) -> list[tuple[int, JournalRecord]]:
         sql = "SELECT position, body FROM journal ORDER BY position DESC LIMIT ?"
@@ -226,7 +244,7 @@ def _conditions(wanted: Wanted) -> tuple[str, list[str]]:
 
 
 def _positions(rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, JournalRecord]]:
-    return [(position, record_of(json.loads(body))) for position, body in rows]
+    return [(position, record_of(orjson.loads(body))) for position, body in rows]
 
 
 def _dump(value: object) -> str:

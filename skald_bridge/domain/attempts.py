@@ -6,12 +6,14 @@ from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.records import JournalRecord
 
 AWAITING_RETRY = "AwaitingRetry"
+FOLLOW_FAILURE = frozenset({StateType.SCHEDULED})
+"""States in which a task may be after an attempt that failed."""
 _FAILED = frozenset({StateType.FAILED, StateType.CRASHED})
 
 
 def may_follow_failure(record: JournalRecord) -> bool:
     """Whether the record before it is worth a look."""
-    return record.state is StateType.SCHEDULED and record.sequence > 1
+    return record.state in FOLLOW_FAILURE and record.sequence > 1
 
 
 def failure_before(record: JournalRecord, before: JournalRecord | None) -> str | None:

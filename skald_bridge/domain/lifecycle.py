@@ -20,10 +20,10 @@ class StateType(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        return self in _TERMINAL
+        return self in TERMINAL
 
 
-_TERMINAL = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED})
+TERMINAL = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED})
 
 
 class LifecycleStatus(StrEnum):
@@ -49,6 +49,9 @@ _LIFECYCLE = {
     StateType.CRASHED: LifecycleStatus.FAILED,
     StateType.CANCELLED: LifecycleStatus.CANCELLED,
 }
+
+CLOSED = frozenset(_LIFECYCLE[state] for state in TERMINAL)
+"""Of tasks that have ended."""
 
 
 def lifecycle_of(state: StateType) -> LifecycleStatus:

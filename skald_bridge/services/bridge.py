@@ -46,13 +46,13 @@ class Bridge:
         self,
         engine: Engine,
         journal: Journal,
-        pulse: Pulse,
+        heartbeats: Pulse,
         archive: Archive,
         cursor: Cursor,
         clock: Clock,
         *,
         jitter: Callable[[], float],
-        heartbeats: Pulse | None = None,
+        ends_told: bool = False,
         period: float = PERIOD,
         relays: Sequence[Relay[Any]] = (),
         overdue: Overdue | None = None,
@@ -62,16 +62,16 @@ class Bridge:
     ) -> None:
         """
         Args:
-            pulse: hears of ends with the journal's writing; what is stored elsewhere must not hold that up.
+            heartbeats: every ``period`` seconds; it also hears of ends with the journal's writing, unless
+                ``ends_told``: a relay tells them, for what is elsewhere must not hold the journal up.
             jitter: 0.5…1.
-            heartbeats: where heartbeats go instead of to ``pulse``, every ``period`` seconds.
             relays: carry what is stored to services elsewhere.
             overdue, late: who is late, and what becomes of them; nothing where nobody can say.
             busy, idle: the sweep's seconds.
         """
         self._archive, self._clock, self._jitter = archive, clock, jitter
-        self.engine, self.heartbeats = engine, heartbeats or pulse
-        self.mirror = Mirror(engine, journal, pulse, archive, clock)
+        self.engine, self.heartbeats = engine, heartbeats
+        self.mirror = Mirror(engine, journal, None if ends_told else heartbeats, archive, clock)
         self.dependents = Dependents(engine, archive, self.mirror.memory)
         self.commands = Commands(engine, self.mirror, archive, self.dependents, clock)
         periods = {name: value for name, value in (("busy", busy), ("idle", idle)) if value is not None}

@@ -20,8 +20,11 @@ _WAITING = frozenset({StateType.SCHEDULED, StateType.PENDING})
 class Memory:
     """``Known`` by task; the least recently used is forgotten, journal and archive can tell it again."""
 
-    def __init__(self, limit: int = 20_000) -> None:
+    def __init__(self, limit: int = 20_000, *, ended: int = 2_000) -> None:
+        """``limit`` of all tasks, ``ended`` of those that have ended: seldom is anything heard of them again."""
         self._limit = limit
+        self._ended_limit = ended
+        self._ended: OrderedDict[TaskId, None] = OrderedDict()
         self._known: OrderedDict[TaskId, Known] = OrderedDict()
         self._changed: dict[TaskId, int] = {}
         self._beating: dict[TaskId, RunningTask] = {}
@@ -60,9 +63,20 @@ class Memory:
             self._held[task] = tuple(map(TaskId, document.extra.get("dependencies", ())))
         else:
             self._held.pop(task, None)
+        if known.last is not None and known.last.state.terminal:
+            self._ended[task] = None
+            self._ended.move_to_end(task)
+        else:
+            self._ended.pop(task, None)
+        while len(self._ended) > self._ended_limit:
+            self._drop(next(iter(self._ended)))
         while len(self._known) > self._limit:
-            oldest, _ = self._known.popitem(last=False)
-            self._changed.pop(oldest, None)
+            self._drop(next(iter(self._known)))
+
+    def _drop(self, task: TaskId) -> None:
+        del self._known[task]
+        self._ended.pop(task, None)
+        self._changed.pop(task, None)
 
     def _beats(self, known: Known) -> bool:
         document = known.document
@@ -85,6 +99,7 @@ class Memory:
     def forget(self) -> None:
         """All but which tasks run, and which wait: the pulse goes on while a store is away."""
         self._known.clear()
+        self._ended.clear()
         self._changed.clear()
 
     def beating(self) -> list[RunningTask]:

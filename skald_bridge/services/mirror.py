@@ -16,6 +16,9 @@ from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.ports import Archive, Clock, Engine, Journal, Pulse
 from skald_bridge.services.memory import Memory
 
+LOOK = 500
+"""Tasks asked for at once: fewer than memory holds, and what is heard meanwhile waits no longer than they take."""
+
 
 @dataclass
 class Outcome:
@@ -39,13 +42,16 @@ class Outcome:
 
 
 class Mirror:
-    """One writer: every method that changes anything holds the lock, so states stay in order."""
+    """One writer: every method that changes anything holds the lock, so states stay in order.
+
+    ``pulse`` hears of ends, where nobody else tells it.
+    """
 
     def __init__(
         self,
         engine: Engine,
         journal: Journal,
-        pulse: Pulse,
+        pulse: Pulse | None,
         archive: Archive,
         clock: Clock,
         *,
@@ -81,9 +87,14 @@ class Mirror:
     async def look(self, tasks: Iterable[TaskId]) -> int:
         """Ask Prefect for the tasks as they are now; returns how many states were journaled."""
         wanted = list(tasks)
-        async with self._lock:
-            found = await self._engine.read(wanted)
-            return await self._reconcile(list(found.values()), [task for task in wanted if task not in found])
+        journaled = 0
+        for start in range(0, len(wanted), LOOK):
+            some = wanted[start : start + LOOK]
+            async with self._lock:
+                found = await self._engine.read(some)
+                gone = [task for task in some if task not in found]
+                journaled += await self._reconcile(list(found.values()), gone)
+        return journaled
 
     async def reconcile(self, tasks: Sequence[Task], asked: int) -> int:
         """Make journal and archive agree with what the sweep saw; returns how many states were journaled.
@@ -161,7 +172,8 @@ class Mirror:
         try:
             if records := outcome.records:
                 self.journaled += await self._journal.append(records)
-            if ends := [effect for effect in outcome.effects if isinstance(effect, EndPulse)]:
+            ends = [effect for effect in outcome.effects if isinstance(effect, EndPulse)]
+            if ends and self._pulse is not None:
                 await self._pulse.end(ends, self._clock.now())
             if documents := outcome.documents:
                 await self._archive.put(documents)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from skald_bridge.domain.attempts import failure_before, may_follow_failure
+from skald_bridge.domain.attempts import FOLLOW_FAILURE, failure_before, may_follow_failure
 from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.documents import for_controller
 from skald_bridge.domain.effects import EndPulse
+from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.mirror import ENDS
 from skald_bridge.domain.recordings import Recording
 from skald_bridge.domain.records import JournalRecord, TaskDocument
@@ -70,7 +71,7 @@ def to_people(journal: Journal, positions: Positions, pulse: Pulse, clock: Clock
                 if (failure := failure_before(record, before)) is not None:
                     await pulse.note_error(record.task, failure, now)
 
-    return Relay("errors", states_of(journal), errors, positions)
+    return Relay("errors", states_of(journal, FOLLOW_FAILURE), errors, positions)
 
 
 def to_mongo(
@@ -98,10 +99,12 @@ async def _before(journal: Journal, record: JournalRecord) -> JournalRecord | No
     return next((each for _, each in told if each.sequence == record.sequence - 1), None)
 
 
-def states_of(journal: Journal) -> Feed[JournalRecord]:
-    """The journal as a feed."""
+def states_of(journal: Journal, among: Collection[StateType] | None = None) -> Feed[JournalRecord]:
+    """The journal as a feed; of the states ``among`` others, and of the newest, where those are named."""
 
     async def after(position: int, limit: int) -> list[tuple[int, JournalRecord]]:
-        return await journal.read(after=position, limit=limit)
+        if among is None:
+            return await journal.read(after=position, limit=limit)
+        return await journal.skim(among, after=position, limit=limit)
 
     return after

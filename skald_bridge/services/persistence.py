@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from skald_bridge.domain.errors import NotFound, Rejected, Unavailable
-from skald_bridge.domain.persistence import starts_again
+from skald_bridge.domain.persistence import DIED, starts_again
 from skald_bridge.domain.records import JournalRecord
 from skald_bridge.ports import Archive, Clock, Engine, Journal, Positions
 from skald_bridge.services.outlets import states_of
@@ -33,4 +33,4 @@ def revivals(
                 # Its node has seen to its next attempt, or somebody else was quicker.
                 await engine.retry(record.task, after=seconds)
 
-    return Relay("persistent", states_of(journal), revive, positions)
+    return Relay("persistent", states_of(journal, DIED), revive, positions)

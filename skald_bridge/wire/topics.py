@@ -6,11 +6,12 @@ repeats. The others are Skalds'; what Prefect's users do shows there too.
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+
+import orjson
 
 from skald_bridge.domain.commands import Received
 from skald_bridge.domain.ids import NodeId, TaskId
@@ -113,4 +114,4 @@ def _task_event(id_: str, title: str, recipient: str | None, at: datetime, task:
 
 
 def _bytes(told: Mapping[str, Any]) -> bytes:
-    return json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
+    return orjson.dumps(told)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.ports import Journal
 from tests.contract.records import record, task_id
 
@@ -48,6 +51,24 @@ async def test_reading_on_from_a_position(journal: Journal) -> None:
     assert [found for _, found in await journal.tail(2)] == written[-2:]
     assert [found for _, found in await journal.tail(99)] == written
     assert await journal.read(after=rest[-1][0]) == []
+
+
+async def test_skimming_states_moves_on_to_the_newest(journal: Journal) -> None:
+    task = task_id()
+    states = [
+        StateType.SCHEDULED,
+        StateType.RUNNING,
+        StateType.FAILED,
+        StateType.SCHEDULED,
+        StateType.RUNNING,
+    ]
+    written = [replace(record(task, n), state=state) for n, state in enumerate(states, 1)]
+    await journal.append(written)
+    every = await journal.read()
+    assert await journal.skim({StateType.SCHEDULED}, after=0, limit=10) == [every[0], every[3], every[4]]
+    assert await journal.skim({StateType.SCHEDULED}, after=0, limit=1) == [every[0]]
+    assert await journal.skim({StateType.FAILED}, after=every[2][0], limit=10) == [every[4]]
+    assert await journal.skim({StateType.CRASHED, StateType.FAILED}, after=every[4][0], limit=10) == []
 
 
 async def test_many_tasks_at_once(journal: Journal) -> None:
