@@ -63,6 +63,10 @@ class Engine(Protocol):
         """All states of a task, oldest first; none for a task that is gone."""
         ...
 
+    async def stored(self, states: Sequence[StateId]) -> set[StateId]:
+        """Those of the states that Prefect has; a question each, quicker than ``read`` for one or two."""
+        ...
+
     async def class_names(self) -> list[str]:
         """Task types that have a deployment, sorted."""
         ...

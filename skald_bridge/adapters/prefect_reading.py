@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +21,7 @@ from skald_bridge.adapters.prefect_mapping import (
 from skald_bridge.domain.errors import InvalidInput, NotFound
 from skald_bridge.domain.facts import Node, Progress, State, Subtask, Task
 from skald_bridge.domain.history import ordered
-from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.ids import StateId, TaskId
 from skald_bridge.domain.lifecycle import TERMINAL, StateType
 from work_pools.messages import NODE_LOGGER, NODE_VARIABLE_PREFIX
 
@@ -73,6 +74,17 @@ class Reading(Identity):
             return []
         rows = await self.call("GET", "/flow_run_states/", params={"flow_run_id": run})
         return ordered([state_of(row) for row in rows])
+
+    async def stored(self, states: Sequence[StateId]) -> set[StateId]:
+        async def ask(state: StateId) -> bool:
+            try:
+                await self.call("GET", f"/flow_run_states/{state}")
+            except NotFound:
+                return False
+            return True
+
+        answers = await asyncio.gather(*map(ask, states))
+        return {state for state, there in zip(states, answers, strict=True) if there}
 
     async def subtasks(self, task: TaskId) -> list[Subtask]:
         runs = await self.pages(

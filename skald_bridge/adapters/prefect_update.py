@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
 from prefect.events import Event, RelatedResource, Resource
-from prefect.events.clients import (
-    EventsClient,
-    PrefectEventSubscriber,
-    get_events_client,
-    get_events_subscriber,
-)
-from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 
 from skald_bridge.adapters.prefect_api import translated
 from skald_bridge.adapters.prefect_commands import Commands
 from skald_bridge.adapters.prefect_deployments import attachments_parameter, check
 from skald_bridge.adapters.prefect_mapping import RUN_PREFIX, attachments_of
+from skald_bridge.adapters.prefect_talk import Answer, Talk
 from skald_bridge.domain.errors import Rejected, Unavailable
 from skald_bridge.domain.facts import Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from work_pools.attachments import merge
-from work_pools.messages import REVISION_LABEL, UPDATE_APPLIED, UPDATE_REJECTED, UPDATE_REQUESTED
+from work_pools.messages import REVISION_LABEL, UPDATE_REQUESTED
 
 RESEND_SECONDS = 1.0
-Answer = tuple[str, int, str | None]
+SOON_SECONDS = 0.25
+"""Without an answer, it is asked whether a task is at work that was said to be."""
 
 
 class Updates(Commands):
@@ -38,6 +32,11 @@ class Updates(Commands):
     def __init__(self) -> None:
         super().__init__()
         self._pool_ids: dict[str, str] = {}
+        self._talk = Talk()
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._talk.close()
+        await super().__aexit__(*exc)
 
     async def update(
         self,
@@ -49,36 +48,36 @@ class Updates(Commands):
         running: bool = False,
     ) -> Answer:
         deadline = asyncio.get_running_loop().time() + timeout
-        request: Event | None = None
-        if running and (known := self.known_run(task)) is not None:
-            request = await self._request(*known, changes, replace)
-            await self._say(request)
-        found = await self.task(task)
-        if not _started(found):
-            answer = await self._store(found, changes, replace)
-            # A node that took it meanwhile may have read it before.
-            if not _started(found := await self.task(task)):
-                return answer
-        if request is None:
-            request = await self._request(found.run, found.pool, changes, replace)
-            await self._say(request)
-        async with self._conversation(found) as (outgoing, incoming):
-            listening = asyncio.create_task(_answer(incoming, request.payload["update_id"]))
-            try:
-                while True:
-                    await outgoing.emit(_again(request))
-                    left = deadline - asyncio.get_running_loop().time()
-                    await asyncio.wait([listening], timeout=max(0.0, min(RESEND_SECONDS, left)))
-                    if listening.done():
-                        return listening.result()
-                    if left <= 0:
-                        self._pool_ids.clear()  # the pool may be another by now
-                        raise _unanswered(task, timeout)
-                    found = await self.task(task)
-                    if not _started(found):
-                        return await self._store(found, changes, replace)
-            finally:
-                listening.cancel()
+        known = self.known_run(task) if running else None
+        if known is None:
+            found = await self.task(task)
+            if (stored := await self._stored(found, changes, replace)) is not None:
+                return stored
+            known = found.run, found.pool
+        request = await self._request(*known, changes, replace)
+        with self._talk.expecting(request.payload["update_id"]) as answer:
+            patience = SOON_SECONDS if running else RESEND_SECONDS
+            while True:
+                await self._talk.say(request)
+                left = deadline - asyncio.get_running_loop().time()
+                await asyncio.wait([answer], timeout=max(0.0, min(patience, left)))
+                if answer.done():
+                    return answer.result()
+                if left <= 0:
+                    self._pool_ids.clear()  # the pool may be another by now
+                    raise _unanswered(task, timeout)
+                stored = await self._stored(await self.task(task), changes, replace)
+                if stored is not None:
+                    return stored
+                patience = RESEND_SECONDS
+
+    async def _stored(self, task: Task, changes: Mapping[str, Any], replace: bool) -> Answer | None:
+        """For a task that has not started; ``None`` for one at work."""
+        if _started(task):
+            return None
+        answer = await self._store(task, changes, replace)
+        # A node that took it meanwhile may have read it before.
+        return None if _started(await self.task(task.id)) else answer
 
     async def _store(self, task: Task, changes: Mapping[str, Any], replace: bool) -> Answer:
         run = await self.row(task.id)
@@ -103,10 +102,6 @@ class Updates(Commands):
         schema: Mapping[str, Any] | None = deployment.get("parameter_openapi_schema")
         return schema
 
-    async def _say(self, request: Event) -> None:
-        """Before its answer can be heard; the task answers the same update again."""
-        await self.call("POST", "/events", [_again(request).model_dump(mode="json")])
-
     async def _request(self, run: str, pool: str | None, changes: Mapping[str, Any], replace: bool) -> Event:
         related: list[RelatedResource] = []
         if pool is not None:
@@ -127,34 +122,6 @@ class Updates(Commands):
             related=related,
             payload={"update_id": str(uuid4()), "attachments" if replace else "changes": dict(changes)},
         )
-
-    @asynccontextmanager
-    async def _conversation(self, task: Task) -> AsyncIterator[tuple[EventsClient, PrefectEventSubscriber]]:
-        answers = EventFilter(
-            event=EventNameFilter(name=[UPDATE_APPLIED, UPDATE_REJECTED]),
-            resource=EventResourceFilter(id=[RUN_PREFIX + task.run]),
-        )
-        async with AsyncExitStack() as stack:
-            try:
-                incoming = await stack.enter_async_context(get_events_subscriber(answers))
-                outgoing = await stack.enter_async_context(get_events_client(checkpoint_every=1))
-            except Exception as error:
-                raise translated(error) from error
-            yield outgoing, incoming
-
-
-def _again(request: Event) -> Event:
-    """Subscribers drop a second event of the same id; the update's own id tells a repeat."""
-    return request.model_copy(update={"id": uuid4()})
-
-
-async def _answer(incoming: PrefectEventSubscriber, update_id: str) -> Answer:
-    async for event in incoming:
-        told = event.payload
-        if told.get("update_id") == update_id:
-            applied = event.event == UPDATE_APPLIED
-            return "applied" if applied else "rejected", int(told.get("revision", 0)), told.get("reason")
-    raise Unavailable("Prefect's event stream ended", remedy="Send the update again.")
 
 
 def _started(task: Task) -> bool:

@@ -27,8 +27,6 @@ from skald_bridge.domain.lifecycle import LifecycleStatus
 from skald_bridge.wire.skalds import read_submitted
 
 _LOOK = "GET /api/tasks/{id} shows its state."
-UPDATE_SECONDS = 10.0
-"""How long a running task may take to answer an update."""
 
 router = APIRouter(prefix="/api/tasks", tags=["commands"])
 ONE = responses(404, 409, 503)
@@ -57,17 +55,7 @@ async def set_attachments(backend: Given, task_id: TaskPath, new: NewAttachments
     """A hot update: answered when the running task has applied it, or it is stored for its start."""
     task, commands = TaskId(task_id), backend.bridge.commands
     with _counted(backend, "update"):
-        if await commands.is_foreign(task):
-            outcome, reason = "stored", None
-            revision = await commands.update(task, new.attachments, replace=True)
-        else:
-            outcome, revision, reason = await backend.engine.update(
-                task,
-                new.attachments,
-                timeout=UPDATE_SECONDS,
-                replace=True,
-                running=await commands.is_running(task),
-            )
+        outcome, revision, reason = await commands.update(task, new.attachments, replace=True)
         if outcome == "rejected":
             raise InvalidInput(
                 f"attachments: the task rejected revision {revision}: {reason}",

@@ -9,9 +9,16 @@ from typing import Any
 
 from skald_bridge.domain.commands import NewTask
 from skald_bridge.domain.facts import State, StateHint, Task
-from skald_bridge.domain.ids import NodeId
+from skald_bridge.domain.ids import NodeId, StateId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.records import JournalRecord
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Prefect has this state of the task."""
+
+    state: StateId
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from skald_bridge.domain.causes import Concluded, Gone, Relation, Reported, Seen, Told, relation
+from skald_bridge.domain.causes import Concluded, Gone, Relation, Reported, Seen, Stored, Told, relation
 from skald_bridge.domain.documents import (
     NO_SPAN,
     Span,
@@ -33,7 +33,7 @@ from skald_bridge.domain.records import JournalRecord, TaskDocument
 ENDS = {LifecycleStatus.FINISHED: 200, LifecycleStatus.FAILED: -1, LifecycleStatus.CANCELLED: -2}
 """Skalds' last heartbeats."""
 
-Cause = StateHint | RevisionHint | Seen | Told | Gone | Reported | Concluded
+Cause = StateHint | RevisionHint | Stored | Seen | Told | Gone | Reported | Concluded
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,9 @@ def decide(known: Known, cause: Cause) -> list[Effect]:
             return _heard(known, cause)
         case RevisionHint():
             return _revised(known, cause)
+        case Stored(state):
+            held = known.held is not None and known.held.state.id == state
+            return _proven(known) if held else []
         case Seen(task):
             return _seen(known, task)
         case Told(task, history):
@@ -102,11 +105,15 @@ def _heard(known: Known, hint: StateHint) -> list[Effect]:
         case Relation.NEXT:
             return [Hold(hint)]
         case Relation.PROOF:
-            record = _held_record(known)
-            proven: list[Effect] = [Append(record), *_end(record)]
-            if known.document is not None:
-                proven.append(Put(moved_on(known.document, record)))
-            return [*proven, Hold(hint)]
+            return [*_proven(known), Hold(hint)]
+
+
+def _proven(known: Known) -> list[Effect]:
+    record = _held_record(known)
+    effects: list[Effect] = [Append(record), *_end(record)]
+    if known.document is not None:
+        effects.append(Put(moved_on(known.document, record)))
+    return effects
 
 
 def _held_record(known: Known) -> JournalRecord:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from skald_bridge.domain.causes import Reported
 from skald_bridge.domain.commands import NewTask
@@ -12,6 +12,7 @@ from skald_bridge.domain.dependencies import cycle, cycle_text
 from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected, Unavailable
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
+from skald_bridge.domain.records import TaskDocument
 from skald_bridge.ports import Archive, Clock, Engine
 from skald_bridge.services.dependencies import Dependents
 from skald_bridge.services.guests import Guests
@@ -22,6 +23,14 @@ from work_pools.attachments import merge
 UPDATE_SECONDS = 10.0
 """A running task answers within milliseconds, or does not take updates."""
 _ATTEMPTS = 3
+
+
+class Updated(NamedTuple):
+    """What became of new attachments: ``applied``, ``stored`` or ``rejected``."""
+
+    outcome: str
+    revision: int
+    reason: str | None
 
 
 class Commands:
@@ -57,7 +66,7 @@ class Commands:
         if waits and (loop := cycle(new.id, {**self._dependents.waiting(), new.id: waits})):
             raise InvalidInput(cycle_text(loop), remedy="Leave one of them out.")
         try:
-            await self._engine.create(
+            created = await self._engine.create(
                 new.class_name,
                 new.attachments,
                 task=new.id,
@@ -69,6 +78,8 @@ class Commands:
         except NotFound:
             if self.guests is None or not await self.guests.offer(new):
                 raise
+        else:
+            await self._mirror.answered(created)
 
     async def refuse(self, new: NewTask, reason: str, *, cancelled: bool = False) -> None:
         """The task ends before it began, and says why wherever tasks are looked at."""
@@ -95,57 +106,60 @@ class Commands:
     async def retry(self, task: TaskId) -> None:
         await self._engine.retry(task)
 
-    async def update(self, task: TaskId, attachments: Mapping[str, Any], *, replace: bool) -> int:
-        """The revision that the task has now.
+    async def update(self, task: TaskId, attachments: Mapping[str, Any], *, replace: bool) -> Updated:
+        """Raises ``Unavailable`` also for a task that does not answer; ``Rejected`` for one that has ended."""
+        document = await self.known(task)
+        if document is not None and document.foreign:
+            return await self._update_foreign(document, attachments, replace)
+        running = document is not None and document.lifecycle is LifecycleStatus.RUNNING
+        return Updated(
+            *await self._engine.update(
+                task, attachments, timeout=UPDATE_SECONDS, replace=replace, running=running
+            )
+        )
+
+    async def update_patiently(self, task: TaskId, attachments: Mapping[str, Any]) -> None:
+        """For who cannot be asked to send it again: a task that does not answer is asked a few times.
 
         Raises:
             Rejected: the task did not take them.
         """
-        if await self.is_foreign(task):
-            return await self._update_foreign(task, dict(attachments), replace)
         for attempt in range(1, _ATTEMPTS + 1):
             if attempt > 1:
                 await self._engine.task(task)  # whether Prefect is away, or the task did not answer
             try:
-                outcome, revision, reason = await self._engine.update(
-                    task,
-                    attachments,
-                    timeout=UPDATE_SECONDS,
-                    replace=replace,
-                    running=await self.is_running(task),
-                )
+                updated = await self.update(task, attachments, replace=True)
             except Unavailable as error:
                 if attempt == _ATTEMPTS:
                     raise Rejected(error.message, remedy=error.remedy) from error
                 continue
-            if outcome == "rejected":
+            if updated.outcome == "rejected":
                 raise Rejected(
-                    f"attachments: {reason}", remedy="The task goes on with those that it has; send others."
+                    f"attachments: {updated.reason}",
+                    remedy="The task goes on with those that it has; send others.",
                 )
-            return revision
-        raise AssertionError
+            return
 
-    async def _update_foreign(self, task: TaskId, attachments: dict[str, Any], replace: bool) -> int:
-        wanted = attachments if replace else merge(await self.applied(task) or {}, attachments)
-        if self.guests is None or not await self.guests.update(task, wanted):
+    async def _update_foreign(
+        self, document: TaskDocument, changes: Mapping[str, Any], replace: bool
+    ) -> Updated:
+        wanted = dict(changes) if replace else merge(document.attachments, dict(changes))
+        if self.guests is None or not await self.guests.update(document.id, wanted):
             raise Rejected(
-                f"Task {task} is on no node: its attachments cannot be updated",
+                f"Task {document.id} is on no node: its attachments cannot be updated",
                 remedy="Create a new task with them.",
             )
-        return 1
+        return Updated("stored", 1, None)
 
-    async def applied(self, task: TaskId) -> dict[str, Any] | None:
-        """The attachments that the task has, as far as it was heard; ``None`` for a task not known."""
-        document = await self._archive.get(task)
-        return document.attachments if document is not None else None
-
-    async def is_running(self, task: TaskId) -> bool:
-        """As far as it was heard."""
-        document = await self._archive.get(task)
-        return document is not None and document.lifecycle is LifecycleStatus.RUNNING
+    async def known(self, task: TaskId) -> TaskDocument | None:
+        """The task as far as it was heard."""
+        memory = self._mirror.memory
+        if task in memory and (document := memory[task].document) is not None:
+            return document
+        return await self._archive.get(task)
 
     async def is_foreign(self, task: TaskId) -> bool:
-        document = await self._archive.get(task)
+        document = await self.known(task)
         return document is not None and document.foreign
 
     def count(self, command: str, outcome: str) -> None:

@@ -15,6 +15,10 @@ from skald_bridge.services.budget import Budget
 from skald_bridge.services.mirror import Mirror
 
 BATCH = 1000
+FEW = 3
+"""Of so many tasks, each state is asked for; of more, the tasks are, in one question."""
+GRACE = 0.03
+"""Seconds in which a new task's maker, where that is us, has Prefect's answer, which is proof enough."""
 ATTEMPTS = 8
 FIRST_RETRY = 0.01
 LONGEST_RETRY = 1.0
@@ -126,13 +130,16 @@ class Intake:
         unproven = await self._mirror.hear(hints)
         for task, hint in newest.items():
             if task in unproven:
-                self._unproven[task] = _Unproven(hint, _now())
+                is_new = isinstance(hint, StateHint) and hint.first
+                self._unproven[task] = _Unproven(hint, _now() + (GRACE if is_new else 0.0))
             else:
                 self._unproven.pop(task, None)
 
     async def _look(self) -> None:
         began = _now()
         due = {task: unproven for task, unproven in self._unproven.items() if unproven.due <= began}
+        for task in [task for task, unproven in due.items() if self._is_proven(task, unproven.hint)]:
+            del due[task], self._unproven[task]
         if not due or self._budget.wait(began) > 0:
             return
         for task, unproven in due.items():
@@ -140,11 +147,29 @@ class Intake:
             unproven.due = began + min(LONGEST_RETRY, FIRST_RETRY * 2**unproven.attempts)
             if unproven.attempts >= ATTEMPTS:
                 del self._unproven[task]
-        await self._mirror.look(due)
+        provable = [task for task, unproven in due.items() if self._is_provable(task, unproven)]
+        if len(due) > FEW:
+            provable = []
+        if provable:
+            await self._mirror.prove(provable)
+        if rest := due.keys() - set(provable):
+            await self._mirror.look(rest)
         self._budget.spend(_now() - began, _now())
         still = await self._mirror.hear([unproven.hint for unproven in due.values()])
         for task in due.keys() - still:
             self._unproven.pop(task, None)
+
+    def _is_proven(self, task: TaskId, hint: Hint) -> bool:
+        memory = self._mirror.memory
+        last = memory[task].last if task in memory else None
+        return isinstance(hint, StateHint) and last is not None and last.id == hint.state.id
+
+    def _is_provable(self, task: TaskId, unproven: _Unproven) -> bool:
+        """A state of a task whose document is known needs no more than to be stored."""
+        memory = self._mirror.memory
+        if unproven.attempts > 1 or task not in memory:
+            return False
+        return memory[task].held is not None and memory[task].document is not None
 
 
 def _now() -> float:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from skald_bridge.domain.causes import Concluded, Gone, Reported, Seen, Told
+from skald_bridge.domain.causes import Concluded, Gone, Reported, Seen, Stored, Told
 from skald_bridge.domain.effects import Append, Effect, EndPulse, Fetch, Put
 from skald_bridge.domain.facts import Hint, State, StateHint, Task
-from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.ids import StateId, TaskId
 from skald_bridge.domain.mirror import Cause, Known, decide
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.ports import Archive, Clock, Engine, Journal, Pulse
@@ -18,6 +19,9 @@ from skald_bridge.services.memory import Memory
 
 LOOK = 500
 """Tasks asked for at once: fewer than memory holds, and what is heard meanwhile waits no longer than they take."""
+
+ANSWERS = 1000
+"""Tasks that Prefect answered with, and whose state's event is awaited."""
 
 
 @dataclass
@@ -64,6 +68,7 @@ class Mirror:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._fetches = asyncio.Semaphore(fetches)
+        self._answers: OrderedDict[StateId, Task] = OrderedDict()
         self.memory = Memory()
         self.journaled = 0
         """States written since the start."""
@@ -80,9 +85,38 @@ class Mirror:
             outcome = Outcome()
             for hint in new:
                 self._decide(hint.task, hint, outcome)
+                if isinstance(hint, StateHint) and (task := self._answers.pop(hint.state.id, None)):
+                    self._decide(task.id, Seen(task), outcome)
             await self._perform(outcome)
             held = {hint.task for hint in new if self.memory[hint.task].held is not None}
             return outcome.fetch | held
+
+    async def answered(self, task: Task) -> None:
+        """Prefect has just answered with this task: that proves what was heard of it, or is about to be."""
+        if task.state is None:
+            return
+        async with self._lock:
+            held = self.memory[task.id].held if task.id in self.memory else None
+            if held is not None and held.state.id == task.state.id:
+                outcome = Outcome()
+                self._decide(task.id, Seen(task), outcome)
+                await self._perform(outcome)
+                return
+            self._answers[task.state.id] = task
+            while len(self._answers) > ANSWERS:
+                self._answers.popitem(last=False)
+
+    async def prove(self, tasks: Iterable[TaskId]) -> None:
+        """Ask Prefect for the states that were heard of these tasks, and for nothing else."""
+        async with self._lock:
+            known = {task: self.memory[task] for task in tasks if task in self.memory}
+            held = {task: each.held.state.id for task, each in known.items() if each.held is not None}
+            stored = await self._engine.stored(list(held.values()))
+            outcome = Outcome()
+            for task, state in held.items():
+                if state in stored:
+                    self._decide(task, Stored(state), outcome)
+            await self._perform(outcome)
 
     async def look(self, tasks: Iterable[TaskId]) -> int:
         """Ask Prefect for the tasks as they are now; returns how many states were journaled."""

@@ -127,7 +127,8 @@ class Orders:
         wanted = found.data.get("attachments")
         if not isinstance(wanted, dict):
             raise InvalidInput(f"attachments: those of task {task} are no object", remedy="Write an object.")
-        if await self._commands.is_foreign(task) or wanted == await self._commands.applied(task):
+        known = await self._commands.known(task)
+        if known is not None and (known.foreign or known.attachments == wanted):
             return False
         return await self._change(task, wanted)
 
@@ -138,13 +139,14 @@ class Orders:
             raise InvalidInput(
                 "key: it is not UTF-8", remedy="Use the task's id as the record's key."
             ) from error
-        if not task or await self._commands.applied(task) is None or await self._commands.is_foreign(task):
+        known = await self._commands.known(task)
+        if known is None or known.foreign:
             return "own"  # a Skalds node talks to its workers here too
         return "done" if await self._change(task, read_update(value)) else "nothing to do"
 
     async def _change(self, task: TaskId, attachments: dict[str, object]) -> bool:
         try:
-            await self._commands.update(task, attachments, replace=True)
+            await self._commands.update_patiently(task, attachments)
         except REFUSALS as error:
             await self._pulse.note_error(task, _said(error), self._clock.now())
             raise
