@@ -33,7 +33,7 @@ from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 
 PAUSE_SECONDS = 10 * 365 * 86400
-_KNOWN_FOR = 20.0
+_KNOWN_FOR = 120.0
 """Seconds for which a deployment is not asked for again, unless an event tells that one has changed."""
 _HELD_FOR = timedelta(days=10 * 365)
 

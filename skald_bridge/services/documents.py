@@ -55,10 +55,9 @@ class Desk:
             found = await self._documents.created(BATCH)
         else:
             found = await self._documents.assigned(self._nodes(), BATCH)
-        again = await self._documents.again(BATCH)
         fresh = [each for each in found if self._is_news(each)]
-        again = [each for each in again if self._is_news(each)]
         await side_by_side([partial(self._take, each) for each in fresh])
+        again = [each for each in await self._documents.again(BATCH) if self._is_news(each)]
         await side_by_side([partial(self._again, each) for each in again])
         if len(fresh) == BATCH:
             return 0.0

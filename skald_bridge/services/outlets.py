@@ -15,7 +15,7 @@ from skald_bridge.domain.mirror import ENDS
 from skald_bridge.domain.recordings import Recording
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.ports import Archive, Clock, Journal, Positions, Publisher, Pulse, Recordings
-from skald_bridge.services.relay import Feed, Relay
+from skald_bridge.services.relay import LINGER, Feed, Relay
 from skald_bridge.wire.topics import messages_of, update_of
 
 ERROR_TTL = timedelta(hours=1)
@@ -71,7 +71,7 @@ def to_people(journal: Journal, positions: Positions, pulse: Pulse, clock: Clock
                 if (failure := failure_before(record, before)) is not None:
                     await pulse.note_error(record.task, failure, now)
 
-    return Relay("errors", states_of(journal, FOLLOW_FAILURE), errors, positions)
+    return Relay("errors", states_of(journal, FOLLOW_FAILURE), errors, positions, linger=LINGER)
 
 
 def to_mongo(
@@ -82,7 +82,7 @@ def to_mongo(
             [for_controller(document, upstream=controller is Controller.UPSTREAM) for document in documents]
         )
 
-    return [Relay("mongodb", changes.changed, put, positions)]
+    return [Relay("mongodb", changes.changed, put, positions, linger=LINGER)]
 
 
 def recordings_to_mongo(

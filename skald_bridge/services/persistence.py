@@ -10,7 +10,7 @@ from skald_bridge.domain.persistence import DIED, starts_again
 from skald_bridge.domain.records import JournalRecord
 from skald_bridge.ports import Archive, Clock, Engine, Journal, Positions
 from skald_bridge.services.outlets import states_of
-from skald_bridge.services.relay import Relay
+from skald_bridge.services.relay import LINGER, Relay
 
 
 def revivals(
@@ -33,4 +33,4 @@ def revivals(
                 # Its node has seen to its next attempt, or somebody else was quicker.
                 await engine.retry(record.task, after=seconds)
 
-    return Relay("persistent", states_of(journal, DIED), revive, positions)
+    return Relay("persistent", states_of(journal, DIED), revive, positions, linger=LINGER)

@@ -15,7 +15,7 @@ from skald_bridge.domain.records import JournalRecord
 from skald_bridge.domain.results import Made
 from skald_bridge.ports import Archive, Engine, Positions, Recordings
 from skald_bridge.services.mirror import Mirror
-from skald_bridge.services.relay import Feed, Relay
+from skald_bridge.services.relay import LINGER, Feed, Relay
 
 SOON = 0.5
 """Seconds until it is looked again whether the sweep is done."""
@@ -45,7 +45,7 @@ class Harvest:
         self._swept = swept
         self._caught_up = False
         self._gap_at = swept()
-        self._ends = Relay("recordings", states, self._ended, positions)
+        self._ends = Relay("recordings", states, self._ended, positions, linger=LINGER)
         self.hinted: Callable[[], None] = lambda: None
         """Called when a hint waits."""
         self.stored: Callable[[], None] = lambda: None

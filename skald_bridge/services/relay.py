@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 from skald_bridge.ports import Positions
 
 BATCH = 500
+LINGER = 0.1
+"""Seconds: a task that starts has three states in them, and one document."""
 IDLE_SECONDS = 60.0
 """Without news; news hurry it."""
 T = TypeVar("T")
@@ -27,7 +29,9 @@ class Relay(Generic[T]):
         positions: Positions,
         *,
         batch: int = BATCH,
+        linger: float = 0.0,
     ) -> None:
+        """``linger``: seconds in which what comes soon after the first is waited for, to go with it."""
         self.name = name
         self.delivered = 0
         self._behind: float | None = None
@@ -35,6 +39,8 @@ class Relay(Generic[T]):
         self._deliver = deliver
         self._positions = positions
         self._batch = batch
+        self._linger = linger
+        self._caught_up = False
         self._position: int | None = None
 
     @property
@@ -46,7 +52,10 @@ class Relay(Generic[T]):
         """Raises what ``deliver`` raises; the batch stays where it is."""
         if self._position is None:
             self._position = await self._positions.load(self.name)
+        if self._linger and self._caught_up:
+            await asyncio.sleep(self._linger)
         found = await self._feed(self._position, self._batch)
+        self._caught_up = len(found) < self._batch
         if not found:
             self._behind = None
             return IDLE_SECONDS

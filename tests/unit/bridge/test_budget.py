@@ -9,7 +9,7 @@ from skald_bridge.services.budget import Budget
 
 def test_a_flood_takes_its_share_and_a_few_go_at_once() -> None:
     budget, now, spent, waited = Budget(0.1, 0.5), 0.0, 0.0, []
-    budget.spend(0.005, now)
+    budget.spend(0.002, now)
     while now < 100:
         wait = budget.wait(now)
         waited.append(wait)

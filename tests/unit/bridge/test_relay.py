@@ -113,3 +113,26 @@ async def test_its_lag_begins_when_something_waits_and_ends_when_all_is_delivere
     assert relay.lag > 0
     await relay.step()
     assert (relay.lag, elsewhere.got) == (0, list("abcde"))
+
+
+async def test_what_comes_soon_goes_along_once_it_has_caught_up() -> None:
+    elsewhere, items = Elsewhere(), ["a", "b", "c"]
+
+    async def feed(after: int, limit: int) -> list[tuple[int, str]]:
+        return list(enumerate(items, 1))[after:][:limit]
+
+    batches: list[list[str]] = []
+
+    async def deliver(some: Sequence[str]) -> None:
+        batches.append(list(some))
+        await elsewhere.deliver(some)
+
+    relay = Relay("mongodb", feed, deliver, Positions(), batch=2, linger=0.05)
+    await relay.step()
+    await relay.step()
+    items.append("d")
+    step = asyncio.create_task(relay.step())
+    await asyncio.sleep(0)
+    items.append("e")
+    await step
+    assert batches == [["a", "b"], ["c"], ["d", "e"]]
