@@ -38,6 +38,8 @@ def test_100_mixed_tasks_run_once_each(world: World, house: House) -> None:
             error.add_note(
                 str(Counter((tasks[task], status) for task, status in world.statuses([*tasks]).items()))
             )
+            for document in world.tasks.find({"lifecycleStatus": {"$ne": "Finished"}}):
+                error.add_note(str(document))
             raise
         assert world.stamps.starts(tasks) == dict.fromkeys(tasks, 1)
         ran = {stamp.task: stamp.node for stamp in world.stamps.read("main")}
