@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from skald_bridge.domain.causes import Gone, Reported, Seen, Told
+from skald_bridge.domain.causes import Gone, Reported, Seen, Stored, Told
 from skald_bridge.domain.commands import NewTask
 from skald_bridge.domain.documents import GONE
 from skald_bridge.domain.effects import Append, Effect, EndPulse, Fetch, Hold, Put
@@ -46,6 +46,15 @@ def test_a_look_proves_what_is_held() -> None:
     assert appended(effects) == [LIFE[0].id]
     assert known.held is None
     assert known.document is not None and known.document.attachments == {"inputUrl": "bikes.mp4"}
+
+
+def test_that_a_state_is_stored_proves_it_and_no_other() -> None:
+    known, _ = fold(Known(), Told(task(LIFE[0]), tuple(LIFE[:1])), hints(LIFE)[1])
+    assert decide(known, Stored(LIFE[2].id)) == []
+    proven, effects = fold(known, Stored(LIFE[1].id))
+    assert appended(effects) == [LIFE[1].id]
+    assert proven.document is not None and proven.document.executor == "n1"
+    assert decide(proven, Stored(LIFE[1].id)) == []
 
 
 def test_a_state_that_never_was_is_not_journaled() -> None:
