@@ -14,6 +14,8 @@ ONLINE_FOR = timedelta(seconds=10)
 """As long as a Skalds System Controller believes in a node after its last activity."""
 PATIENCE = timedelta(seconds=15)
 """For a node to begin with a task before it is told once more: it may have been starting."""
+SILENCE = timedelta(seconds=3)
+"""After a heartbeat has expired: a busy machine's beat may come one period late."""
 _ENDS = {200: StateType.COMPLETED, -1: StateType.FAILED, -2: StateType.CANCELLED}
 
 
@@ -33,12 +35,12 @@ class Guest:
 
 @dataclass(frozen=True)
 class Lent:
-    """A task that a Skalds node was given. ``told`` is when; ``began``: its heart has been heard."""
+    """A task that a Skalds node was given. ``told`` is when; ``heard``: when its heart was heard last."""
 
     task: TaskId
     node: NodeId
     told: datetime
-    began: bool = False
+    heard: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,10 @@ def judge(lent: Lent, vitals: Vitals, guest: Guest | None, now: datetime) -> Hea
     if beat is not None and (end := _ENDS.get(beat)) is not None:
         return Heard(end, vitals.exception if end is StateType.FAILED else None)
     if beat is not None:
-        return None if lent.began else Heard(StateType.RUNNING)
-    if lent.began:
+        return None if lent.heard is not None else Heard(StateType.RUNNING)
+    if lent.heard is not None:
+        if now - lent.heard < SILENCE:
+            return None
         return Heard(StateType.FAILED, f"its heartbeat on Skalds node {lent.node} stopped")
     if now - lent.told <= PATIENCE:
         return None

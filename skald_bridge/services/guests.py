@@ -127,6 +127,8 @@ class Guests:
         vitals = await self._pulse.vitals(list(loans), now)
         reports: list[Reported] = []
         for task, loan in list(loans.items()):
+            if loan.lent.heard is not None and vitals.get(task, SILENT).heartbeat is not None:
+                loan.lent = replace(loan.lent, heard=now)
             said = judge(loan.lent, vitals.get(task, SILENT), guests.get(loan.lent.node), now)
             if isinstance(said, Heard):
                 reports.append(Reported(loan.new, said.state, now, said.message, loan.lent.node))
@@ -137,7 +139,7 @@ class Guests:
         await self._mirror.report(reports)
         for report in reports:
             if report.state is StateType.RUNNING:
-                loans[report.new.id].lent = replace(loans[report.new.id].lent, began=True)
+                loans[report.new.id].lent = replace(loans[report.new.id].lent, heard=now)
             else:
                 del loans[report.new.id]
         return PERIOD
@@ -175,7 +177,7 @@ class Guests:
             self._loans = {
                 task: _Loan(
                     of_document(document),
-                    Lent(task, document.executor, now, began=document.started is not None),
+                    Lent(task, document.executor, now, heard=now if document.started is not None else None),
                 )
                 for task, document in documents.items()
                 if document.executor is not None

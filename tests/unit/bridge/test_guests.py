@@ -33,8 +33,10 @@ def test_the_online_node_of_that_type_with_the_fewest_tasks_gets_it() -> None:
     assert choose("Cut", [guest("d", "Cut", age=10)], {}, NOW) == "d"
 
 
-def lent(*, ago: float = 0, began: bool = False) -> Lent:
-    return Lent(TASK, NodeId("n"), NOW - timedelta(seconds=ago), began)
+def lent(*, ago: float = 0, heard: float | None = None) -> Lent:
+    """Both are seconds before now."""
+    last = NOW - timedelta(seconds=heard) if heard is not None else None
+    return Lent(TASK, NodeId("n"), NOW - timedelta(seconds=ago), last)
 
 
 @pytest.mark.parametrize(
@@ -47,11 +49,12 @@ def test_a_heartbeat_says_the_state(beat: int, state: StateType) -> None:
 
 
 def test_a_beating_heart_that_was_heard_says_nothing_new() -> None:
-    assert judge(lent(began=True, ago=60), Vitals(17), guest("n"), NOW) is None
+    assert judge(lent(heard=1, ago=60), Vitals(17), guest("n"), NOW) is None
 
 
 def test_a_heart_that_stops_without_a_word_is_a_task_lost() -> None:
-    said = judge(lent(began=True), Vitals(), guest("n"), NOW)
+    assert judge(lent(heard=2.9, ago=60), Vitals(), guest("n"), NOW) is None
+    said = judge(lent(heard=3, ago=60), Vitals(), guest("n"), NOW)
     assert isinstance(said, Heard)
     assert said.state is StateType.FAILED
     assert "n stopped" in (said.message or "")
