@@ -32,6 +32,8 @@ COUNTER = 200
 _MARGIN = 5
 """Seconds that a beat outlives its period."""
 _REPEATED = timedelta(seconds=30)
+_RACING = timedelta(seconds=5)
+"""For the end of a task of which no beat was sent lately: only one under way can come after it."""
 _ANSWER_SECONDS = 5.0
 _TOGETHER = 1000
 """Tasks read by one command: a longer one would hold up Redis' other clients."""
@@ -208,7 +210,9 @@ class RedisPulse:
         alive = [task for task in tasks if (end := self._ends.get(task)) is None or end.at < now]
         again = set(alive)
         self._ends = {
-            task: end for task, end in self._ends.items() if task not in again and now - end.at < _REPEATED
+            task: end
+            for task, end in self._ends.items()
+            if task not in again and now - end.at < (_REPEATED if end.repeated else _RACING)
         }
         self._sent = {task: at for task, at in self._sent.items() if now - at < _REPEATED}
         return alive

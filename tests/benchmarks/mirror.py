@@ -37,7 +37,7 @@ from rich.progress import track
 from rich.table import Table
 
 from skald_bridge import main as bridges
-from skald_bridge.domain.facts import State, Task
+from skald_bridge.domain.facts import Node, State, Task
 from skald_bridge.domain.ids import StateId, TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.services.bridge import Bridge
@@ -56,7 +56,10 @@ _MIB = 2**20
 
 
 class MadeUp:
-    """The part of the ``Engine`` port that a sweep asks: tasks that have ended, and their states."""
+    """The parts of the ``Engine`` port that sweep and pulse ask: tasks that have ended, their states; no nodes."""
+
+    async def nodes(self) -> list[Node]:
+        return []
 
     async def history(self, task: TaskId) -> list[State]:
         return states_of(task)
@@ -169,8 +172,8 @@ async def throughput(settings: Settings, folder: Path, states: int, console: Con
     process = psutil.Process(os.getpid())
     with patch.object(bridges, "PrefectEngine", lambda: contextlib.nullcontext(MadeUp())):
         async with bridges.bridge(folder / "throughput.db", settings) as bridge:
-            carriers = {relay.name for relay in bridge.relays}
-            relaying = [asyncio.create_task(loop.run()) for loop in bridge.relaying if loop.name in carriers]
+            carriers = {"pulse", *(relay.name for relay in bridge.relays)}
+            relaying = [asyncio.create_task(loop.run()) for loop in bridge.loops if loop.name in carriers]
             began, sizes = time.perf_counter(), []
             pages = range(0, len(tasks), _PAGE)
             for first in track(pages, "mirroring", console=console):
