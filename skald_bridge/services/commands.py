@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from work_pools.attachments import merge
 UPDATE_SECONDS = 10.0
 """A running task answers within milliseconds, or does not take updates."""
 _ATTEMPTS = 3
+_REMEMBERED = 10_000
 
 
 class Updated(NamedTuple):
@@ -45,6 +47,8 @@ class Commands:
         self._dependents = dependents
         self._clock = clock
         self.guests: Guests | None = None
+        self._answered: OrderedDict[TaskId, int] = OrderedDict()
+        """Newest revision by task, as tasks answered: the mirror hears of it a little later."""
         self.outcomes: dict[tuple[str, str], int] = {}
         """Counts by command and outcome."""
 
@@ -112,11 +116,22 @@ class Commands:
         if document is not None and document.foreign:
             return await self._update_foreign(document, attachments, replace)
         running = document is not None and document.lifecycle is LifecycleStatus.RUNNING
-        return Updated(
+        updated = Updated(
             *await self._engine.update(
                 task, attachments, timeout=UPDATE_SECONDS, replace=replace, running=running
             )
         )
+        if updated.outcome != "rejected":
+            self._answered[task] = updated.revision
+            self._answered.move_to_end(task)
+            while len(self._answered) > _REMEMBERED:
+                self._answered.popitem(last=False)
+        return updated
+
+    def has(self, document: TaskDocument, attachments: Mapping[str, Any]) -> bool:
+        """Whether the task has just these attachments, and none that were answered since it was heard of."""
+        heard = document.revision >= self._answered.get(document.id, 0)
+        return heard and document.attachments == attachments
 
     async def update_patiently(self, task: TaskId, attachments: Mapping[str, Any]) -> None:
         """For who cannot be asked to send it again: a task that does not answer is asked a few times.

@@ -128,7 +128,7 @@ class Orders:
         if not isinstance(wanted, dict):
             raise InvalidInput(f"attachments: those of task {task} are no object", remedy="Write an object.")
         known = await self._commands.known(task)
-        if known is not None and (known.foreign or known.attachments == wanted):
+        if known is not None and (known.foreign or self._commands.has(known, wanted)):
             return False
         return await self._change(task, wanted)
 
