@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import psutil
 from pymongo import MongoClient
-from redis import Redis
 
 from tests.chaos.judge import Document, Evidence, Record, Run, State
 from tests.chaos.program import MARK, marked
@@ -19,10 +18,10 @@ from tests.chaos.stage import Stage, stamp_lines
 from tests.chaos.traffic import TAG, Traffic
 from tests.chaos.watch import DATABASE, STATE_TOPIC, TASKS
 from tests.services.consumed import consumed
+from tests.services.redis_keys import immortal_keys
 
 _PAGE = 200
 _REVISION = "skald.revision"
-_NO_EXPIRY = -1
 
 
 def collected(stage: Stage, traffic: Traffic) -> Evidence:
@@ -46,20 +45,6 @@ def collected(stage: Stage, traffic: Traffic) -> Evidence:
 
 def stamps(stage: Stage) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stamp_lines(stage.stamps)]
-
-
-def immortal_keys(port: int) -> list[str]:
-    """Keys of Redis that never expire; a hash may have an expiry for each of its fields instead."""
-    found = []
-    with Redis(port=port, decode_responses=True) as redis:
-        for key in redis.scan_iter(count=1000):
-            if redis.pttl(key) != _NO_EXPIRY:
-                continue
-            fields = redis.hkeys(key) if redis.type(key) == "hash" else []
-            expiries = redis.execute_command("HPTTL", key, "FIELDS", len(fields), *fields) if fields else []
-            if not fields or _NO_EXPIRY in expiries:
-                found.append(f"key {key}")
-    return found
 
 
 def survivors(stage: Stage) -> list[str]:

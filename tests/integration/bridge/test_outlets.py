@@ -16,6 +16,7 @@ from skald_bridge.domain.lifecycle import StateType, lifecycle_of
 from tests.services.bridged import Services
 from tests.services.consumed import consumed
 from tests.services.poll import auntil
+from tests.services.redis_keys import immortal_keys
 from tests.services.runs import Deployed, life, live, start
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
@@ -73,7 +74,7 @@ async def test_a_tasks_story_is_told_everywhere(
     assert document["createDateTime"] <= document["updateDateTime"] < document["deadlineDateTime"]
     assert services.document(failed[0])["exception"] == "ffmpeg ended with 1"
     assert services.pulse.get(f"task:{failed[0]}:exception") == "ffmpeg ended with 1"
-    assert all(services.pulse.ttl(key) > 0 for key in services.pulse.scan_iter())
+    assert immortal_keys(services.redis.port) == []
 
     connection = services.kafka.client()
     ours = {str(run) for run in [*finished, *failed, *cancelled]}
