@@ -55,7 +55,7 @@ async def set_attachments(backend: Given, task_id: TaskPath, new: NewAttachments
     """A hot update: answered when the running task has applied it, or it is stored for its start."""
     task, commands = TaskId(task_id), backend.bridge.commands
     with _counted(backend, "update"):
-        outcome, revision, reason = await commands.update(task, new.attachments, replace=True)
+        outcome, revision, reason = await commands.update(task, new.attachments)
         if outcome == "rejected":
             raise InvalidInput(
                 f"attachments: the task rejected revision {revision}: {reason}",

@@ -19,7 +19,6 @@ from skald_bridge.services.dependencies import Dependents
 from skald_bridge.services.guests import Guests
 from skald_bridge.services.mirror import Mirror
 from skald_bridge.wire.skalds import Submitted, new_task_of
-from work_pools.attachments import merge
 
 UPDATE_SECONDS = 10.0
 """A running task answers within milliseconds, or does not take updates."""
@@ -110,15 +109,18 @@ class Commands:
     async def retry(self, task: TaskId) -> None:
         await self._engine.retry(task)
 
-    async def update(self, task: TaskId, attachments: Mapping[str, Any], *, replace: bool) -> Updated:
-        """Raises ``Unavailable`` also for a task that does not answer; ``Rejected`` for one that has ended."""
+    async def update(self, task: TaskId, attachments: Mapping[str, Any]) -> Updated:
+        """In place of those that the task has.
+
+        Raises ``Unavailable`` also for a task that does not answer; ``Rejected`` for one that has ended.
+        """
         document = await self.known(task)
         if document is not None and document.foreign:
-            return await self._update_foreign(document, attachments, replace)
+            return await self._update_foreign(document, attachments)
         running = document is not None and document.lifecycle is LifecycleStatus.RUNNING
         updated = Updated(
             *await self._engine.update(
-                task, attachments, timeout=UPDATE_SECONDS, replace=replace, running=running
+                task, attachments, timeout=UPDATE_SECONDS, replace=True, running=running
             )
         )
         if updated.outcome != "rejected":
@@ -143,7 +145,7 @@ class Commands:
             if attempt > 1:
                 await self._engine.task(task)  # whether Prefect is away, or the task did not answer
             try:
-                updated = await self.update(task, attachments, replace=True)
+                updated = await self.update(task, attachments)
             except Unavailable as error:
                 if attempt == _ATTEMPTS:
                     raise Rejected(error.message, remedy=error.remedy) from error
@@ -155,11 +157,8 @@ class Commands:
                 )
             return
 
-    async def _update_foreign(
-        self, document: TaskDocument, changes: Mapping[str, Any], replace: bool
-    ) -> Updated:
-        wanted = dict(changes) if replace else merge(document.attachments, dict(changes))
-        if self.guests is None or not await self.guests.update(document.id, wanted):
+    async def _update_foreign(self, document: TaskDocument, wanted: Mapping[str, Any]) -> Updated:
+        if self.guests is None or not await self.guests.update(document.id, dict(wanted)):
             raise Rejected(
                 f"Task {document.id} is on no node: its attachments cannot be updated",
                 remedy="Create a new task with them.",

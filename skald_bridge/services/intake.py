@@ -147,12 +147,11 @@ class Intake:
             unproven.due = began + min(LONGEST_RETRY, FIRST_RETRY * 2**unproven.attempts)
             if unproven.attempts >= ATTEMPTS:
                 del self._unproven[task]
-        provable = [task for task, unproven in due.items() if self._is_provable(task, unproven)]
-        if len(due) > FEW:
-            provable = []
+        few = len(due) <= FEW
+        provable = {task for task, unproven in due.items() if few and self._is_provable(task, unproven)}
         if provable:
             await self._mirror.prove(provable)
-        if rest := due.keys() - set(provable):
+        if rest := due.keys() - provable:
             await self._mirror.look(rest)
         self._budget.spend(_now() - began, _now())
         still = await self._mirror.hear([unproven.hint for unproven in due.values()])

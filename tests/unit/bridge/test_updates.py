@@ -24,7 +24,7 @@ async def test_back_to_what_was_heard_last_is_news_until_the_answer_is_heard_of(
     commands = Commands(engine, mirror, archive, Dependents(engine, archive, mirror.memory), SystemClock())
     heard = document(task, revision=1, attachments=OLD)
     assert commands.has(heard, OLD)
-    assert await commands.update(task, NEW, replace=True) == Updated(outcome, 2, None)
+    assert await commands.update(task, NEW) == Updated(outcome, 2, None)
     assert commands.has(heard, OLD) == (outcome == "rejected")
     assert commands.has(document(task, revision=2, attachments=NEW), NEW)
     assert not commands.has(document(task, revision=2, attachments=NEW), OLD)
