@@ -7,9 +7,9 @@ schemas, a fifth of all its work under a burst; they are the same ones every tim
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from typing import Any
 
+from cachetools import FIFOCache
 from prefect.utilities.schema_tools import validation
 
 REMEMBERED = 1000
@@ -19,7 +19,7 @@ def install(validator: Any = None) -> None:
     """For this process; ``validator`` is the class that Prefect checks with."""
     checks = validator or validation._VALIDATOR
     check = checks.check_schema
-    sound: OrderedDict[str, None] = OrderedDict()
+    sound: FIFOCache[str, bool] = FIFOCache(REMEMBERED)
 
     def check_once(_cls: Any, schema: Any, *args: Any, **options: Any) -> None:
         try:
@@ -29,9 +29,6 @@ def install(validator: Any = None) -> None:
             return
         if text not in sound:
             check(schema, *args, **options)
-        sound[text] = None
-        sound.move_to_end(text)
-        if len(sound) > REMEMBERED:
-            sound.popitem(last=False)
+        sound[text] = True
 
     checks.check_schema = classmethod(check_once)

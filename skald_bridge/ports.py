@@ -240,8 +240,8 @@ class Publisher(Protocol):
 class Subscription(Protocol):
     """Kafka's records for this bridge, at least once."""
 
-    async def receive(self, most: int) -> list[Received]:
-        """The next records, in order per key; none when a second brought nothing. Raises ``Unavailable``."""
+    async def receive(self, most: int, wait: float) -> list[Received]:
+        """The next records, in order per key; none when ``wait`` seconds brought nothing. Raises ``Unavailable``."""
         ...
 
     async def commit(self, records: Sequence[Received]) -> None:

@@ -35,3 +35,10 @@ def required(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"missing in CI: {reason}")
     pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What a test failed of before it passed is worth reading: pytest-rerunfailures shows its name alone."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"failed, then run again: {report.nodeid}", sep="_")
+        terminalreporter.write_line(report.longreprtext)

@@ -13,7 +13,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from skald_bridge.adapters.kafka_topics import CLIENT, REFUSED, Topics, explained
 from skald_bridge.domain.commands import Received
 
-_WAIT = 1.0
 _SESSION_MS = 6_000
 """The least that brokers take: so long a killed bridge's successor waits for its records."""
 _A_DAY_MS = 86_400_000
@@ -43,16 +42,16 @@ class KafkaSubscription:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._end)
         self._thread.shutdown(wait=False)
 
-    async def receive(self, most: int) -> list[Received]:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._receive, most)
+    async def receive(self, most: int, wait: float) -> list[Received]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._receive, most, wait)
 
     async def commit(self, records: Sequence[Received]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, records)
 
-    def _receive(self, most: int) -> list[Received]:
+    def _receive(self, most: int, wait: float) -> list[Received]:
         try:
             consumer = self._connected()
-            first = consumer.poll(_WAIT)
+            first = consumer.poll(wait)
             if self._refused is not None:
                 raise KafkaException(self._refused)
             if first is None:

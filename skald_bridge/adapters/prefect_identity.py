@@ -6,9 +6,10 @@ so events tell it. Of a run that Prefect's users make, the task's id is the run'
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from cachetools import FIFOCache
 
 from skald_bridge.adapters.prefect_api import PAGE, PrefectApi
 from skald_bridge.adapters.prefect_mapping import TASK_TAG, is_uuid, task_id_of
@@ -23,22 +24,17 @@ class Identity(PrefectApi):
 
     def __init__(self) -> None:
         super().__init__()
-        self._runs: OrderedDict[TaskId, str] = OrderedDict()
-        self._tasks_of: dict[str, TaskId] = {}
-        self._pools_of: dict[str, str | None] = {}
+        self._runs: FIFOCache[TaskId, str] = FIFOCache(REMEMBERED)
+        self._tasks_of: FIFOCache[str, TaskId] = FIFOCache(REMEMBERED)
+        self._pools_of: FIFOCache[str, str | None] = FIFOCache(REMEMBERED)
 
     def learn(self, runs: Iterable[Mapping[str, Any]]) -> None:
         """Remember whose these runs are, Prefect's JSON of each."""
         for run in runs:
             task, id_ = task_id_of(run), str(run["id"])
             self._runs[task] = id_
-            self._runs.move_to_end(task)
             self._tasks_of[id_] = task
             self._pools_of[id_] = run.get("work_pool_name")
-        while len(self._runs) > REMEMBERED:
-            _, forgotten = self._runs.popitem(last=False)
-            self._tasks_of.pop(forgotten, None)
-            self._pools_of.pop(forgotten, None)
 
     def known_task(self, run: str) -> TaskId | None:
         """The task of a run that was seen lately."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
+from cachetools import FIFOCache
 from pydantic import BaseModel, ValidationError
 
 from skald_bridge.authoring.problems import describe
@@ -55,7 +56,7 @@ class Live(Generic[T]):
         self._on_close = on_close or (lambda: None)
         self._handler: Callable[[T], None] | None = None
         self._waiting: deque[Candidate[T]] = deque()
-        self._answered: OrderedDict[str, Answer] = OrderedDict()
+        self._answered: FIFOCache[str, Answer] = FIFOCache(_REMEMBERED)
         self._condition = threading.Condition(threading.RLock())
         self._sleepers: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._closed = False
@@ -241,8 +242,6 @@ class Live(Generic[T]):
     def _reply(self, answer: Answer) -> None:
         with self._condition:
             self._answered[answer.update_id] = answer
-            while len(self._answered) > _REMEMBERED:
-                self._answered.popitem(last=False)
         with suppress(OSError):
             self._answer(answer)
 

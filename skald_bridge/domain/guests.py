@@ -32,6 +32,10 @@ class Guest:
     def online(self, now: datetime) -> bool:
         return now - self.seen <= ONLINE_FOR
 
+    def takes_work(self, now: datetime) -> bool:
+        """An edge takes none from others."""
+        return self.mode is NodeMode.NODE and self.online(now)
+
 
 @dataclass(frozen=True)
 class Lent:
@@ -59,12 +63,8 @@ class TellAgain:
 def choose(
     class_name: str, guests: Iterable[Guest], lent: Mapping[NodeId, int], now: datetime
 ) -> NodeId | None:
-    """The online node that runs this task type and has the fewest tasks; an edge takes none from others."""
-    fits = [
-        guest
-        for guest in guests
-        if guest.mode is NodeMode.NODE and guest.online(now) and class_name in guest.task_types
-    ]
+    """The online node that runs this task type and has the fewest tasks."""
+    fits = [guest for guest in guests if guest.takes_work(now) and class_name in guest.task_types]
     if not fits:
         return None
     return min(fits, key=lambda guest: (max(len(guest.tasks), lent.get(guest.id, 0)), guest.id)).id

@@ -29,6 +29,7 @@ from skald_bridge.services.dependencies import Dependents
 from skald_bridge.services.documents import Bell, Desk
 from skald_bridge.services.guests import Guests
 from skald_bridge.services.intake import Inbox, Intake, Listener
+from skald_bridge.services.lanes import Lanes
 from skald_bridge.services.loop import Loop
 from skald_bridge.services.mirror import Mirror
 from skald_bridge.services.orders import Orders
@@ -155,7 +156,6 @@ class Bridge:
     def take_orders(self, subscription: Subscription, publisher: Publisher) -> None:
         """Carry out Kafka's commands; before ``run``, and after ``take_documents``."""
         orders = Orders(
-            subscription,
             self.commands,
             publisher,
             self.heartbeats,
@@ -163,7 +163,9 @@ class Bridge:
             documents=self._documents,
             desk=self._desk,
         )
-        self.loops.append(Loop("commands", orders.step, jitter=self._jitter))
+        lanes = Lanes(subscription, orders.carry_out)
+        self.loops.append(Loop("commands", lanes.take, jitter=self._jitter))
+        self.loops.append(Loop("commands-work", lanes.work, jitter=self._jitter))
 
     def take_guests(self, peers: Peers, documents: Documents, publisher: Publisher) -> None:
         """Lend tasks to Skalds' own nodes; before ``run``."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+from cachetools import FIFOCache
 
 from skald_bridge.domain.causes import Reported
 from skald_bridge.domain.commands import NewTask
@@ -46,7 +47,7 @@ class Commands:
         self._dependents = dependents
         self._clock = clock
         self.guests: Guests | None = None
-        self._answered: OrderedDict[TaskId, int] = OrderedDict()
+        self._answered: FIFOCache[TaskId, int] = FIFOCache(_REMEMBERED)
         """Newest revision by task, as tasks answered: the mirror hears of it a little later."""
         self.outcomes: dict[tuple[str, str], int] = {}
         """Counts by command and outcome."""
@@ -125,9 +126,6 @@ class Commands:
         )
         if updated.outcome != "rejected":
             self._answered[task] = updated.revision
-            self._answered.move_to_end(task)
-            while len(self._answered) > _REMEMBERED:
-                self._answered.popitem(last=False)
         return updated
 
     def has(self, document: TaskDocument, attachments: Mapping[str, Any]) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
+
+from cachetools import FIFOCache
 
 from skald_bridge.domain.commands import Controller, NewTask
 from skald_bridge.domain.errors import InvalidInput, NotFound, Unavailable
@@ -45,7 +46,7 @@ class Desk:
         self._clock = clock
         self._controller = controller
         self._nodes = nodes
-        self._taken: OrderedDict[TaskId, Any] = OrderedDict()
+        self._taken: FIFOCache[TaskId, Any] = FIFOCache(REMEMBERED)
         """With the version of the document that was taken: its task's next state has another."""
         self.is_told = False
         """Whether a change wakes us."""
@@ -136,8 +137,6 @@ class Desk:
 
     def _remember(self, found: Found) -> None:
         self._taken[_id(found)] = found.data.get("version")
-        while len(self._taken) > REMEMBERED:
-            self._taken.popitem(last=False)
 
 
 class Bell:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 from skald_bridge.domain.causes import Reported
 from skald_bridge.domain.commands import NewTask, of_document
@@ -22,6 +24,8 @@ from skald_bridge.wire.topics import assign_of, cancel_of, reread_of
 
 PERIOD = 1.0
 IDLE_SECONDS = 30.0
+LOOKS_AGAIN = (0.1, 0.4)
+"""Seconds until it is looked again whether a node runs a task type, before nobody does."""
 _log = logging.getLogger("skald_bridge.guests")
 
 
@@ -57,6 +61,7 @@ class Guests:
         self._ours = ours
         self._loans: dict[TaskId, _Loan] | None = None
         self._waiting: dict[TaskId, NewTask] = {}
+        self._offers: WeakValueDictionary[TaskId, asyncio.Lock] = WeakValueDictionary()
         self.lent: Callable[[], None] = lambda: None
         """Called when a task was lent."""
 
@@ -65,11 +70,16 @@ class Guests:
 
         Returns whether there is such a node.
         """
+        # Its document and an event that names it may be heard of at once: it is lent once.
+        async with self._offers.setdefault(new.id, asyncio.Lock()):
+            return await self._offer(new)
+
+    async def _offer(self, new: NewTask) -> bool:
         now = self._clock.now()
         loans = await self._known(now)
         if new.id in loans or new.id in self._waiting:
             return True
-        if (node := await self._chosen(new, now)) is None:
+        if (node := await self._chosen_patiently(new, now)) is None:
             return False
         if new.dependencies:
             await self._mirror.report([Reported(new, StateType.SCHEDULED, now, "It waits for other tasks")])
@@ -79,9 +89,20 @@ class Guests:
             await self._lend(new, node, now)
         return True
 
-    async def _chosen(self, new: NewTask, now: datetime) -> NodeId | None:
+    async def _chosen(self, new: NewTask, guests: Sequence[Guest], now: datetime) -> NodeId | None:
         counts = Counter(loan.lent.node for loan in (await self._known(now)).values())
-        return choose(new.class_name, await self._guests(), counts, now)
+        return choose(new.class_name, guests, counts, now)
+
+    async def _chosen_patiently(self, new: NewTask, now: datetime) -> NodeId | None:
+        """A Skalds node deletes its list of task types every 3 s and adds them one by one: some may be missing."""
+        guests = await self._guests()
+        for pause in LOOKS_AGAIN:
+            node = await self._chosen(new, guests, now)
+            if node is not None or not any(guest.takes_work(now) for guest in guests):
+                return node
+            await asyncio.sleep(pause)
+            guests = await self._guests()
+        return await self._chosen(new, guests, now)
 
     async def _lend(self, new: NewTask, node: NodeId, now: datetime) -> None:
         loans = await self._known(now)
@@ -155,7 +176,7 @@ class Guests:
             new = self._waiting[verdict.task]
             if isinstance(verdict, Fail):
                 await self._mirror.report([Reported(new, StateType.FAILED, now, verdict.reason)])
-            elif (node := await self._chosen(new, now)) is not None:
+            elif (node := await self._chosen(new, await self._guests(), now)) is not None:
                 await self._lend(new, node, now)
             else:
                 continue

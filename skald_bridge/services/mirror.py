@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from cachetools import FIFOCache
 
 from skald_bridge.domain.causes import Concluded, Gone, Reported, Seen, Stored, Told
 from skald_bridge.domain.effects import Append, Effect, EndPulse, Fetch, Put
@@ -68,7 +69,7 @@ class Mirror:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._fetches = asyncio.Semaphore(fetches)
-        self._answers: OrderedDict[StateId, Task] = OrderedDict()
+        self._answers: FIFOCache[StateId, Task] = FIFOCache(ANSWERS)
         self.memory = Memory()
         self.journaled = 0
         """States written since the start."""
@@ -103,8 +104,6 @@ class Mirror:
                 await self._perform(outcome)
                 return
             self._answers[task.state.id] = task
-            while len(self._answers) > ANSWERS:
-                self._answers.popitem(last=False)
 
     async def prove(self, tasks: Iterable[TaskId]) -> None:
         """Ask Prefect for the states that were heard of these tasks, and for nothing else."""

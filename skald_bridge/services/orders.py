@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Sequence
-from functools import partial
 
 from skald_bridge.domain.commands import Received
 from skald_bridge.domain.errors import InvalidInput, NotFound, SkaldError
 from skald_bridge.domain.ids import TaskId
-from skald_bridge.ports import Clock, Documents, Publisher, Pulse, Subscription
-from skald_bridge.services.commands import REFUSALS, Commands, side_by_side
+from skald_bridge.ports import Clock, Documents, Publisher, Pulse
+from skald_bridge.services.commands import REFUSALS, Commands
 from skald_bridge.services.documents import Desk
 from skald_bridge.wire.skalds import INITIATOR, read_event, read_update
 from skald_bridge.wire.topics import ASSIGN, CANCEL, MOST_BYTES, UPDATE, WORKER_UPDATE, rejection_of
 
-BATCH = 200
+_QUICK = 8
+"""How many commands ask Prefect at once."""
+_PATIENT = 32
+"""How many updates wait for their tasks' answers at once, half a minute for one that does not answer."""
 _log = logging.getLogger("skald_bridge.orders")
 
 
 class Orders:
-    """One batch a step, the records of one key in order, those of several side by side."""
+    """``carry_out`` is done with one record when it returns."""
 
     def __init__(
         self,
-        subscription: Subscription,
         commands: Commands,
         publisher: Publisher,
         pulse: Pulse,
@@ -34,31 +35,19 @@ class Orders:
         desk: Desk | None = None,
     ) -> None:
         """``documents`` and ``desk``: where events say no more than which document to look at."""
-        self._subscription = subscription
         self._commands = commands
         self._publisher = publisher
         self._pulse = pulse
         self._clock = clock
         self._documents = documents
         self._desk = desk
-        self._open: list[Received] = []
-        self._todo: list[Received] = []
+        self._quick = asyncio.Semaphore(_QUICK)
+        self._patient = asyncio.Semaphore(_PATIENT)
 
-    async def step(self) -> float:
-        """Raises ``Unavailable``: what is left of the batch waits."""
-        if not self._open:
-            self._open = await self._subscription.receive(BATCH)
-            self._todo = list(self._open)
-        await side_by_side([partial(self._in_order, records) for records in _by_key(self._todo)])
-        if self._open:
-            await self._subscription.commit(self._open)
-            self._open = []
-        return 0.0
-
-    async def _in_order(self, records: Sequence[Received]) -> None:
-        for record in records:
+    async def carry_out(self, record: Received) -> None:
+        """Raises ``Unavailable``: nothing was done, the record is to be tried again."""
+        async with self._patient if record.topic in (UPDATE, WORKER_UPDATE) else self._quick:
             await self._carry_out(record)
-            self._todo.remove(record)
 
     async def _carry_out(self, record: Received) -> None:
         command = record.topic
@@ -151,13 +140,6 @@ class Orders:
             await self._pulse.note_error(task, _said(error), self._clock.now())
             raise
         return True
-
-
-def _by_key(records: Sequence[Received]) -> list[list[Received]]:
-    found: dict[bytes | None, list[Received]] = {}
-    for record in records:
-        found.setdefault(record.key, []).append(record)
-    return list(found.values())
 
 
 def _said(error: SkaldError) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from cachetools import FIFOCache
 
 REMEMBERED = 10_000
 BRIEF = 2.0
@@ -13,7 +13,7 @@ class Refusals:
     """``now`` is any clock's seconds."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[str, tuple[float, str | None]] = OrderedDict()
+        self._seen: FIFOCache[str, tuple[float, str | None]] = FIFOCache(REMEMBERED)
 
     def worth_telling(self, run_id: str, reason: str, permanent: bool, now: float) -> bool:
         """Whether the reason is news; a node that is only busy is not, at first."""
@@ -23,8 +23,6 @@ class Refusals:
         else:
             tell, told = True, reason
         self._seen[run_id] = (since, told)
-        while len(self._seen) > REMEMBERED:
-            self._seen.popitem(last=False)
         return tell
 
     def forget(self, run_id: str) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
+from cachetools import FIFOCache
 from prefect.events import Event, Resource
 
 from work_pools.attachments import merge
@@ -34,7 +34,7 @@ class Revisions:
         self._shop = shop
         self._running = running
         self._pool_id = pool_id
-        self._answers: OrderedDict[str, Applied | Rejected | None] = OrderedDict()
+        self._answers: FIFOCache[str, Applied | Rejected | None] = FIFOCache(REMEMBERED)
         self._storing = asyncio.Lock()
 
     def hear(self, event: Event) -> None:
@@ -57,8 +57,6 @@ class Revisions:
         candidate = dict(whole) if isinstance(whole, dict) else merge(attachments, changes or {})
         supervisor.proposed = (revision + 1, candidate)
         self._answers[update_id] = None
-        while len(self._answers) > REMEMBERED:
-            self._answers.popitem(last=False)
         self._shop.aside(self._send(supervisor, Update(update_id, revision + 1, candidate)))
 
     def answered(self, supervisor: Supervisor, answer: Applied | Rejected) -> None:

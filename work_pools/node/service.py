@@ -14,11 +14,9 @@ from typing import Any
 import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, WorkPool
-from prefect.events import Event
 
 from work_pools import host
 from work_pools.devices import Capacity
-from work_pools.messages import UPDATE_REQUESTED
 from work_pools.node.abandoned import Abandoned
 from work_pools.node.announcements import Announcer, is_online
 from work_pools.node.api import RunApi
@@ -26,17 +24,17 @@ from work_pools.node.books import Books
 from work_pools.node.codebases import Codebases
 from work_pools.node.deployments import Deployments
 from work_pools.node.emitter import Emitter
+from work_pools.node.hearing import Hearing
 from work_pools.node.intake import Intake
 from work_pools.node.listener import Listener
 from work_pools.node.orphans import Orphans
-from work_pools.node.overseer import RUN, Overseer
+from work_pools.node.overseer import Overseer
 from work_pools.node.patience import LOUD, insist, unanswered
 from work_pools.node.pulses import Pulses
 from work_pools.node.revisions import Revisions
 from work_pools.node.run_logs import RunLogs
 from work_pools.node.settings import NodeSettings
 from work_pools.node.stillness import Stillness
-from work_pools.node.supervisor import Supervisor
 from work_pools.node.workshop import Workshop
 from work_pools.node.zygote_client import ZygoteClient, environment
 from work_pools.nvml import Nvml
@@ -87,14 +85,29 @@ class NodeService:
         )
         self._books = Books(self.capacity, self._nvml, lambda: self.intake.released())
         self._deployments = Deployments(client, str(Path.cwd()))
-        self.intake = Intake(self._shop, self._deployments, self._books, queues, self._answered)
+        self.intake = Intake(
+            self._shop,
+            self._deployments,
+            self._books,
+            queues,
+            lambda supervisor, answer: revisions.answered(supervisor, answer),
+        )
+        revisions = Revisions(self._shop, self.intake.running, str(pool().id))
         self._overseer = Overseer(self._shop, self.intake.running)
         self._orphans = Orphans(client, self._shop, self.intake.running)
         self._abandoned = Abandoned(client, self._shop, self.intake.running)
         self._stillness = Stillness(self._shop, self.intake.running)
         self._pulses = Pulses(client, self._shop, self.intake.running, heartbeat_seconds)
-        self._revisions: Revisions | None = None
-        self._listener = Listener(self._hear, self._connected)
+        hearing = Hearing(
+            self._shop,
+            self._deployments,
+            self._overseer,
+            self._orphans,
+            revisions,
+            wake=self.wake,
+            preload=self._preload,
+        )
+        self._listener = Listener(hearing.hear, hearing.connected)
         self._announcer = Announcer(client, name, pool().name, self.capacity, self._shop.emitter.emit)
         self.loaded = asyncio.Event()
         self._polled = -IDLE_POLL
@@ -115,7 +128,6 @@ class NodeService:
     async def start(self) -> None:
         """Bring everything up; returns once the node can take runs."""
         pool = self._pool()
-        self._revisions = Revisions(self._shop, self.intake.running, str(pool.id))
         await self._shop.stem.start()
         await self._shop.stem.import_prefect()
         loops = (
@@ -269,38 +281,6 @@ class NodeService:
 
     async def _post_logs(self, records: list[dict[str, Any]]) -> None:
         await self._client.create_logs(records)
-
-    # -- events ---------------------------------------------------------------------------------------------
-
-    def _connected(self) -> None:
-        """There was a gap: what happened in it is asked for."""
-        self._deployments.forget()
-        self.wake()
-        self._shop.aside(self._overseer.sweep())
-
-    def _hear(self, event: Event) -> None:
-        _log.debug("event %s %s", event.event, event.resource.id)
-        if event.event == UPDATE_REQUESTED:
-            assert self._revisions is not None
-            self._revisions.hear(event)
-        elif event.event.startswith("prefect.flow-run."):
-            if event.resource.get("prefect.state-type") == "SCHEDULED":
-                self.wake()
-            elif not self._overseer.hear(event) and event.resource.get("prefect.state-type") == "CANCELLING":
-                self._shop.aside(self._orphans.look(event.resource.id.removeprefix(RUN)))
-        elif event.event.startswith("prefect.deployment."):
-            self._changed_deployment(event)
-        else:
-            self.wake()
-
-    def _changed_deployment(self, event: Event) -> None:
-        self._deployments.forget()
-        if event.event in ("prefect.deployment.created", "prefect.deployment.updated"):
-            self._shop.aside(self._preload())
-
-    def _answered(self, supervisor: Supervisor, answer: Any) -> None:
-        assert self._revisions is not None
-        self._revisions.answered(supervisor, answer)
 
 
 async def _first(*waits: Coroutine[Any, Any, Any]) -> None:

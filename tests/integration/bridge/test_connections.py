@@ -76,4 +76,4 @@ async def test_a_consumer_says_that_kafka_is_away() -> None:
     assert talk is not None
     async with talk[0], talk[1]:
         with pytest.raises(Unavailable, match="Kafka at 127"):
-            await talk[1].receive(10)
+            await talk[1].receive(10, 1.0)
