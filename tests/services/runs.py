@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 from uuid import UUID, uuid4
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import State
+from prefect.events.worker import EventsWorker
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_CLIENT_CSRF_SUPPORT_ENABLED,
@@ -39,13 +41,22 @@ SCHEMA = {
     },
 }
 ATTACHMENTS = {"inputUrl": "bikes.mp4"}
+SENDING_SECONDS = 10.0
+"""For events that are still to be sent when a test is over."""
 
 
 @contextlib.contextmanager
 def talking_to(url: str) -> Iterator[None]:
-    """This process's Prefect client uses the server at ``url``."""
+    """This process's Prefect client uses the server at ``url``; flows run here send their events there."""
     with temporary_settings({PREFECT_API_URL: url, PREFECT_CLIENT_CSRF_SUPPORT_ENABLED: False}):
-        yield
+        try:
+            yield
+        finally:
+            # Prefect has one sender of events a process, for the server that it met first: the next may be another.
+            # In a thread, for inside a running loop it does not wait.
+            ending = Thread(target=EventsWorker.drain_all, kwargs={"timeout": SENDING_SECONDS})
+            ending.start()
+            ending.join()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterType
-from prefect.events.worker import EventsWorker
 from prefect.flows import load_flow_from_entrypoint
 
 from skald_bridge.bundled import flows_directory
@@ -29,7 +28,6 @@ def prefect(server: PrefectServer, home: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SKALD_MEDIA_ROOTS", str(reel().parent))
     with talking_to(server.url):
         yield
-        EventsWorker.drain_all(timeout=30)
 
 
 def record(attachments: dict[str, Any]) -> Any:

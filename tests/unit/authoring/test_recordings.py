@@ -11,12 +11,13 @@ from uuid import uuid4
 import httpx
 import pytest
 from prefect import flow
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
 from skald_bridge.authoring import all_recorded, recorded, recordings
 from skald_bridge.authoring.recordings import Told, _Writer, told
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.modes.offline import offline_api
+from tests.services.runs import talking_to
 
 START = datetime(2026, 1, 1, 13, tzinfo=timezone(timedelta(hours=1)))
 
@@ -131,7 +132,8 @@ def test_in_a_run_all_are_written_when_the_flow_has_waited(monkeypatch: pytest.M
 
     with (
         offline_api() as url,
-        temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False}),
+        talking_to(url),
+        temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False}),
     ):
         recorder()
     assert len({run for run, _ in given}) == 1
