@@ -114,7 +114,11 @@ async def test_a_document_becomes_a_task_and_keeps_its_id(
         ]
 
     await auntil(told, 30, f"its states in Kafka: {services.states_of(task)}")
-    assert services.pulse.get(f"task:{task}:heartbeat") == "200"
+
+    async def ended() -> bool:
+        return services.pulse.get(f"task:{task}:heartbeat") == "200"
+
+    await auntil(ended, 30, "its end in Redis")
     assert services.documents.count_documents({"id": task}) == 1
 
 
