@@ -38,7 +38,9 @@ def test_100_mixed_tasks_run_once_each(world: World, house: House) -> None:
             error.add_note(
                 str(Counter((tasks[task], status) for task, status in world.statuses([*tasks]).items()))
             )
-            for document in world.tasks.find({"lifecycleStatus": {"$ne": "Finished"}}):
+            for document in world.tasks.find(
+                {"id": {"$in": [*tasks]}, "lifecycleStatus": {"$ne": "Finished"}}
+            ):
                 error.add_note(str(document))
             raise
         assert world.stamps.starts(tasks) == dict.fromkeys(tasks, 1)
