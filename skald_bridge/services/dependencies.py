@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
-from skald_bridge.domain.dependencies import Release, verdicts
+from skald_bridge.domain.dependencies import HELD, Release, verdicts
 from skald_bridge.domain.errors import NotFound, Rejected
+from skald_bridge.domain.facts import Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus
 from skald_bridge.ports import Archive, Engine
@@ -33,7 +34,12 @@ class Dependents:
         waiting = self.waiting()
         if not waiting:
             return IDLE_SECONDS
-        for verdict in verdicts(waiting, await self._statuses(waiting)):
+        said = verdicts(waiting, await self._statuses(waiting))
+        still = await self._engine.read([verdict.task for verdict in said]) if said else {}
+        for verdict in said:
+            # The mirror hears of a release after Prefect has it: another one then would run the task twice.
+            if verdict.task not in still or not _is_held(still[verdict.task]):
+                continue
             with suppress(NotFound, Rejected):
                 # It may have been cancelled, started by hand or deleted meanwhile.
                 if isinstance(verdict, Release):
@@ -50,3 +56,7 @@ class Dependents:
             tasks = await self._engine.read(missing)
             found |= {id_: task.state.lifecycle for id_, task in tasks.items() if task.state is not None}
         return found
+
+
+def _is_held(task: Task) -> bool:
+    return task.state is not None and task.state.name == HELD

@@ -22,12 +22,16 @@ def revivals(
         now = clock.now()
         delays = [(record, starts_again(record, now)) for record in records]
         crashed = [(record, seconds) for record, seconds in delays if seconds is not None]
-        documents = await archive.read([record.task for record, _ in crashed]) if crashed else {}
+        if not crashed:
+            return
+        tasks = [record.task for record, _ in crashed]
+        documents, now_in_prefect = await archive.read(tasks), await engine.read(tasks)
         for record, seconds in crashed:
-            document = documents.get(record.task)
+            document, task = documents.get(record.task), now_in_prefect.get(record.task)
             if document is None or document.sequence < record.sequence:
                 raise Unavailable(f"The document of task {record.task} is not written yet")
-            if not document.is_persistent or document.state_id != record.id:
+            # Of a death that was seen to already the next attempt may have ended by now.
+            if not document.is_persistent or task is None or task.state is None or task.state.id != record.id:
                 continue
             with suppress(NotFound, Rejected):
                 # Its node has seen to its next attempt, or somebody else was quicker.

@@ -218,6 +218,7 @@ def _bridge(folder: Path, env: dict[str, str], kafka: Kafka, link: Link, mongo: 
         "REDIS_HOST": "127.0.0.1",
         "REDIS_PORT": str(link.port),
         "MONGO_HOST": mongo.uri,
+        "SYSTEM_CONTROLLER_PORT": str(lasting_port()),
         "LOG_LEVEL": "DEBUG",
     }
     command = [sys.executable, "-m", "skald_bridge.cli", "bridge"]

@@ -33,7 +33,13 @@ class Installation:
         self.home = folder / "skald"
         clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         (folder / "user").mkdir()
-        self.env = {**clean, "HOME": str(folder / "user"), "SKALD_HOME": str(self.home), "DO_NOT_TRACK": "1"}
+        self.env = {
+            **clean,
+            "HOME": str(folder / "user"),
+            "SKALD_HOME": str(self.home),
+            "SYSTEM_CONTROLLER_PORT": str(free_port()),
+            "DO_NOT_TRACK": "1",
+        }
         self.program = folder / "venv" / "bin" / "skald"
 
     def skald(self, *arguments: str, seconds: float = 120) -> str:

@@ -213,6 +213,30 @@ async def test_what_cannot_be_done_says_why_and_holds_up_nothing(
     assert (await client.read_flow_run(run.id)).state_name == "Cancelled"
 
 
+async def test_an_update_that_no_task_answers_holds_up_no_other_command(
+    services: Services, client: PrefectClient, deployed: Deployed
+) -> None:
+    silent, *others = (new_id() for _ in range(3))
+    for task in (silent, *others):
+        services.documents.insert_one(document(task, deployed.class_name))
+    run = await run_of(client, silent)
+    await live(client, run.id, [Pending(message=TAKEN_BY + "n1"), Running()])
+    await status(services, silent, "Running")
+    services.documents.update_one({"id": silent}, {"$set": {"attachments": {"inputUrl": "later.mp4"}}})
+    say(services, "task.update.attachment", event(silent), silent)
+    for task in others:
+        await run_of(client, task)
+        say(services, "task.cancel", event(task), task)
+        await status(services, task, "Cancelled")
+    # It is still being asked.
+    assert services.pulse.get(f"task:{silent}:has-error") is None
+
+    async def given_up() -> bool:
+        return "answer" in (services.pulse.get(f"task:{silent}:has-error") or "")
+
+    await auntil(given_up, 60, "that it does not answer, in Redis")
+
+
 async def test_dependencies(services: Services, client: PrefectClient, deployed: Deployed) -> None:
     first, second, third, fourth = (new_id() for _ in range(4))
     services.documents.insert_many(
