@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from cachetools import FIFOCache
@@ -126,6 +127,10 @@ class Commands:
         )
         if updated.outcome != "rejected":
             self._answered[task] = updated.revision
+        if updated.outcome == "stored":
+            # No state tells of it, and nobody else does.
+            with suppress(Unavailable):
+                await self._mirror.look([task])
         return updated
 
     def has(self, document: TaskDocument, attachments: Mapping[str, Any]) -> bool:

@@ -145,7 +145,7 @@ async def test_documents_events_cancels_and_updates_of_the_documents_client(
     async def applied() -> bool:
         return services.task(task).get("appliedAttachments") == {"inputUrl": "later.mp4"}
 
-    await auntil(applied, 30, "the archive has what was applied")
+    await auntil(applied, 10, "the archive has what was applied, before a sweep finds it")
     assert found["attachments"] == {"inputUrl": "later.mp4"}
     assert (await client.read_flow_run(run.id)).state_name == "Cancelled"
 
