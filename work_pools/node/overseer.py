@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
 from prefect.events import Event
@@ -25,6 +28,10 @@ class Overseer:
     def __init__(self, shop: Workshop, running: Mapping[str, Supervisor]) -> None:
         self._shop = shop
         self._running = running
+        self._questions = itertools.count()
+        self._judged: WeakKeyDictionary[Supervisor, int] = WeakKeyDictionary()
+        """The newest question whose answer was taken: an older one's may come later."""
+        self._looks: Counter[str] = Counter()
 
     def hear(self, event: Event) -> bool:
         """A state event; returns whether it is about a run of this node."""
@@ -39,7 +46,7 @@ class Overseer:
             supervisor.cancel()
         elif state_type is StateType.PAUSED and name == "Suspended":
             supervisor.suspend()
-        elif state_type is not StateType.RUNNING or supervisor.frozen:
+        elif state_type is not StateType.RUNNING or supervisor.frozen or self._looks[supervisor.id]:
             at_once = state_type in (StateType.PAUSED, StateType.RUNNING)
             self._look_again(supervisor, 0.0 if at_once else CERTAIN_AFTER)
         return True
@@ -50,22 +57,29 @@ class Overseer:
         Raises:
             httpx.HTTPError: the server does not answer.
         """
+        asked = next(self._questions)
         for run in await self._shop.api.read_many([UUID(run_id) for run_id in list(self._running)]):
             if (supervisor := self._running.get(str(run.id))) is not None:
-                self._judge(supervisor, run)
+                self._judge(supervisor, run, asked)
 
     def _look_again(self, supervisor: Supervisor, after: float) -> None:
         async def look() -> None:
-            await asyncio.sleep(after)
-            if supervisor.id in self._running and (run := await self._shop.api.read(supervisor.run.id)):
-                self._judge(supervisor, run)
+            try:
+                await asyncio.sleep(after)
+                asked = next(self._questions)
+                if supervisor.id in self._running and (run := await self._shop.api.read(supervisor.run.id)):
+                    self._judge(supervisor, run, asked)
+            finally:
+                self._looks -= Counter([supervisor.id])
 
+        self._looks[supervisor.id] += 1
         self._shop.aside(look())
 
-    def _judge(self, supervisor: Supervisor, run: FlowRun) -> None:
+    def _judge(self, supervisor: Supervisor, run: FlowRun, asked: int) -> None:
         state = run.state
-        if state is None or supervisor.over:
+        if state is None or supervisor.over or asked < self._judged.get(supervisor, 0):
             return
+        self._judged[supervisor] = asked
         if state.type is StateType.CANCELLING:
             supervisor.cancel()
         elif state.type is StateType.PAUSED:

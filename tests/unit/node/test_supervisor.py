@@ -4,11 +4,12 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.schemas.objects import FlowRun
-from prefect.states import Pending, Scheduled
+from prefect.events import Event, Resource
+from prefect.states import Paused, Pending, Running, Scheduled
 
 from work_pools.leases import Lease
 from work_pools.needs import Needs
@@ -60,3 +61,43 @@ async def test_before_its_claim_is_answered_a_run_s_state_is_nobody_s_interferen
     await overseer.sweep()
     assert shop.aside.called
     shop.aside.call_args.args[0].close()
+
+
+async def test_an_answer_that_a_newer_one_has_overtaken_is_not_obeyed() -> None:
+    paused, running = (asyncio.get_running_loop().create_future() for _ in range(2))
+    run = FlowRun(id=uuid4(), flow_id=uuid4(), name="n", state=Running())
+    tasks: list[asyncio.Task[None]] = []
+    shop = MagicMock(name="shop")
+    shop.aside = lambda work: tasks.append(asyncio.create_task(work))
+    answers = [paused, running]
+
+    async def read(_: UUID) -> FlowRun:
+        answer: FlowRun = await answers.pop(0)
+        return answer
+
+    shop.api.read = read
+    lease = Lease(str(run.id), Needs(), (), datetime.now(UTC))
+    life = Supervisor(shop, run, told(run, 1, 10), MagicMock(), None, lease, False, print, print)
+    life._mine.add(str(uuid4()))
+    life.child = MagicMock()
+    overseer = Overseer(shop, {life.id: life})
+
+    overseer.hear(stated(run, "PAUSED", "Paused"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    overseer.hear(stated(run, "RUNNING", "Running"))
+    assert len(tasks) == 2, "it may be about to be frozen"
+    running.set_result(run)
+    await tasks[1]
+    paused.set_result(run.model_copy(update={"state": Paused()}))
+    await tasks[0]
+    assert not life.frozen
+
+    overseer.hear(stated(run, "RUNNING", "Running"))
+    assert len(tasks) == 2, "nothing is to be thawed"
+
+
+def stated(run: FlowRun, state_type: str, name: str) -> Event:
+    about = {"prefect.resource.id": f"prefect.flow-run.{run.id}"}
+    said = {"prefect.state-type": state_type, "prefect.state-name": name}
+    return Event(event=f"prefect.flow-run.{name}", resource=Resource({**about, **said}))
