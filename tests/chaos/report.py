@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from tests.chaos.lag import UNTOUCHED, Outage, caught_up_after, stood_still, value_at
+from tests.chaos.lag import MONGO, UNTOUCHED, Outage, caught_up_after, stood_still, value_at
 from tests.chaos.run import Result
 
 _MIB = 2**20
@@ -60,6 +60,10 @@ def figures(result: Result) -> dict[str, Any]:
     }
 
 
+_UNITS = {MONGO: " s"}
+"""MongoDB's meter is the time of its newest document."""
+
+
 def _slow(outage: Outage, result: Result) -> bool:
     caught = caught_up_after(outage, result.meters)
     return outage.seconds >= _LONG and (caught is None or caught > outage.seconds)
@@ -71,7 +75,6 @@ def _meanwhile(outage: Outage, result: Result) -> str:
     for name in UNTOUCHED[outage.fault.target]:
         series = result.meters.get(name, ())
         moved = value_at(series, outage.ended) - value_at(series, outage.began)
-        told.append(
-            f"{name} STOOD STILL" if name in still else f"{name} +{moved:.0f}" if moved < 10**5 else name
-        )
+        went_on = f"{name} +{moved:.0f}{_UNITS.get(name, '')}" if moved < 10**5 else name
+        told.append(f"{name} STOOD STILL" if name in still else went_on)
     return ", ".join(told)

@@ -129,7 +129,7 @@ class Watch:
 
         def look() -> Mapping[str, float]:
             newest = client[DATABASE][TASKS].find_one(sort=[("updateDateTime", -1)])
-            return {MONGO: newest["updateDateTime"] if newest else 0}
+            return {MONGO: newest["updateDateTime"] / 1000 if newest else 0}
 
         with client:
             yield look
