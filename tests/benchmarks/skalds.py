@@ -48,6 +48,8 @@ def main() -> None:
     parser.add_argument("--only", choices=[THEIRS, OURS], help="measure one side alone")
     parser.add_argument("--quick", action="store_true", help="a short form")
     options = parser.parse_args()
+    if not 1 <= options.rounds <= options.latency:
+        parser.error("--latency: each of --rounds takes one at least")
     if options.quick:
         options.latency, options.rounds, options.watch = min(options.latency, 4), 1, min(options.watch, 30)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
