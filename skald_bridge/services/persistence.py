@@ -22,16 +22,21 @@ def revivals(
         now = clock.now()
         delays = [(record, starts_again(record, now)) for record in records]
         crashed = [(record, seconds) for record, seconds in delays if seconds is not None]
-        if not crashed:
-            return
-        tasks = [record.task for record, _ in crashed]
-        documents, now_in_prefect = await archive.read(tasks), await engine.read(tasks)
-        for record, seconds in crashed:
-            document, task = documents.get(record.task), now_in_prefect.get(record.task)
+        documents = await archive.read([record.task for record, _ in crashed]) if crashed else {}
+        for record, _ in crashed:
+            document = documents.get(record.task)
             if document is None or document.sequence < record.sequence:
                 raise Unavailable(f"The document of task {record.task} is not written yet")
+        persistent = [
+            (record, seconds)
+            for record, seconds in crashed
+            if documents[record.task].is_persistent and documents[record.task].state_id == record.id
+        ]
+        found = await engine.read([record.task for record, _ in persistent]) if persistent else {}
+        for record, seconds in persistent:
             # Of a death that was seen to already the next attempt may have ended by now.
-            if not document.is_persistent or task is None or task.state is None or task.state.id != record.id:
+            task = found.get(record.task)
+            if task is None or task.state is None or task.state.id != record.id:
                 continue
             with suppress(NotFound, Rejected):
                 # Its node has seen to its next attempt, or somebody else was quicker.

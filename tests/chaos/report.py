@@ -14,6 +14,8 @@ _MIB = 2**20
 _REFUSALS = 4
 _LONG = 5.0
 """Seconds from which on an outage is compared with the time that catching up took."""
+_UNITS = {MONGO: " s"}
+"""MongoDB's meter is the time of its newest document."""
 
 
 def table_of_faults(result: Result) -> Table:
@@ -58,10 +60,6 @@ def figures(result: Result) -> dict[str, Any]:
         "slow_to_catch_up": sum(_slow(outage, result) for outage in result.outages),
         "bridge_rss_mb": round(result.rss / _MIB),
     }
-
-
-_UNITS = {MONGO: " s"}
-"""MongoDB's meter is the time of its newest document."""
 
 
 def _slow(outage: Outage, result: Result) -> bool:
