@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from work_pools.devices import Capacity, Gpu, GpuProcess, GpuReading, Readings
+from work_pools.gpu_choice import GpuState, choose_gpus, could_fit, takes_whole
 from work_pools.needs import Needs
-from work_pools.placement import GpuState, choose_gpus, could_fit, takes_whole
 
 TOLERANCE = 64 * 2**20
 """Bytes by which a GPU's memory may differ from what is expected and still count as given back."""

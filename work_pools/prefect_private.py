@@ -55,7 +55,7 @@ from prefect.utilities.callables import get_call_parameters
 from prefect.utilities.engine import propose_state, propose_state_sync
 from prefect.workers.server import _run_healthcheck_server
 
-from work_pools.node.patience import pauses, unanswered
+from work_pools.retrying import pauses, unanswered
 
 P = ParamSpec("P")
 R = TypeVar("R")

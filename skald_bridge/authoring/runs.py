@@ -14,7 +14,7 @@ from skald_bridge.authoring import testing
 from skald_bridge.authoring.context import CurrentRun, current_run
 from skald_bridge.authoring.live import Live
 from work_pools.messages import REVISION_LABEL
-from work_pools.node import channel
+from work_pools.node.forked import channel
 
 T = TypeVar("T", bound=BaseModel)
 

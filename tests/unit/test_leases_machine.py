@@ -11,9 +11,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from tests.unit.test_leases import check
 from work_pools.devices import Capacity, Gpu, GpuProcess, GpuReading
+from work_pools.gpu_choice import IDLE_SHARE
 from work_pools.leases import RELEASE_TIMEOUT, Lease, Ledger, Refusal
 from work_pools.needs import Needs
-from work_pools.placement import IDLE_SHARE
 
 GIB = 2**30
 

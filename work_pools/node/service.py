@@ -17,27 +17,27 @@ from prefect.client.schemas.objects import FlowRun, WorkPool
 
 from work_pools import host
 from work_pools.devices import Capacity
-from work_pools.node.abandoned import Abandoned
-from work_pools.node.announcements import Announcer, is_online
-from work_pools.node.api import RunApi
-from work_pools.node.books import Books
-from work_pools.node.codebases import Codebases
-from work_pools.node.deployments import Deployments
-from work_pools.node.emitter import Emitter
-from work_pools.node.hearing import Hearing
-from work_pools.node.intake import Intake
-from work_pools.node.listener import Listener
-from work_pools.node.orphans import Orphans
-from work_pools.node.overseer import Overseer
-from work_pools.node.patience import LOUD, insist, unanswered
-from work_pools.node.pulses import Pulses
-from work_pools.node.revisions import Revisions
-from work_pools.node.run_logs import RunLogs
+from work_pools.node.context import NodeContext
+from work_pools.node.processes.codebases import Codebases
+from work_pools.node.processes.zygote_client import ZygoteClient, environment
+from work_pools.node.reconcile.abandoned_runs import AbandonedRuns
+from work_pools.node.reconcile.attachment_updates import AttachmentUpdates
+from work_pools.node.reconcile.event_router import EventRouter
+from work_pools.node.reconcile.run_heartbeats import RunHeartbeats
+from work_pools.node.reconcile.state_reconciler import StateReconciler
+from work_pools.node.reconcile.stopped_processes import StoppedProcesses
+from work_pools.node.reconcile.stuck_cancellations import StuckCancellations
+from work_pools.node.runs.deployments import Deployments
+from work_pools.node.runs.device_ledger import DeviceLedger
+from work_pools.node.runs.poller import Poller
+from work_pools.node.server.announcements import Announcer, is_online
+from work_pools.node.server.event_emitter import EventEmitter
+from work_pools.node.server.event_listener import EventListener
+from work_pools.node.server.run_api import RunApi
+from work_pools.node.server.run_logs import RunLogs
 from work_pools.node.settings import NodeSettings
-from work_pools.node.stillness import Stillness
-from work_pools.node.workshop import Workshop
-from work_pools.node.zygote_client import ZygoteClient, environment
 from work_pools.nvml import Nvml
+from work_pools.retrying import LOUD, insist, unanswered
 
 IDLE_POLL = 20.0
 """Seconds between polls while events arrive and nothing happens."""
@@ -73,33 +73,33 @@ class NodeService:
         self.capacity = Capacity(host.cpus(), host.memory(), self._nvml.gpus, settings.tags, limit)
         api = RunApi(client, name)
         stem = ZygoteClient(environment({}))
-        self._shop = Workshop(
+        self._context = NodeContext(
             name=name,
             api=api,
             logs=RunLogs(self._post_logs),
-            emitter=Emitter(),
+            emitter=EventEmitter(),
             codebases=Codebases(settings.spares, stem),
             stem=stem,
             cancel_grace=settings.cancel_grace,
             child_env=child_env,
         )
-        self._books = Books(self.capacity, self._nvml, lambda: self.intake.released())
+        self._books = DeviceLedger(self.capacity, self._nvml, lambda: self.intake.released())
         self._deployments = Deployments(client, str(Path.cwd()))
-        self.intake = Intake(
-            self._shop,
+        self.intake = Poller(
+            self._context,
             self._deployments,
             self._books,
             queues,
             lambda supervisor, answer: revisions.answered(supervisor, answer),
         )
-        revisions = Revisions(self._shop, self.intake.running, str(pool().id))
-        self._overseer = Overseer(self._shop, self.intake.running)
-        self._orphans = Orphans(client, self._shop, self.intake.running)
-        self._abandoned = Abandoned(client, self._shop, self.intake.running)
-        self._stillness = Stillness(self._shop, self.intake.running)
-        self._pulses = Pulses(client, self._shop, self.intake.running, heartbeat_seconds)
-        hearing = Hearing(
-            self._shop,
+        revisions = AttachmentUpdates(self._context, self.intake.running, str(pool().id))
+        self._overseer = StateReconciler(self._context, self.intake.running)
+        self._orphans = StuckCancellations(client, self._context, self.intake.running)
+        self._abandoned = AbandonedRuns(client, self._context, self.intake.running)
+        self._stillness = StoppedProcesses(self._context, self.intake.running)
+        self._pulses = RunHeartbeats(client, self._context, self.intake.running, heartbeat_seconds)
+        hearing = EventRouter(
+            self._context,
             self._deployments,
             self._overseer,
             self._orphans,
@@ -107,8 +107,8 @@ class NodeService:
             wake=self.wake,
             preload=self._preload,
         )
-        self._listener = Listener(hearing.hear, hearing.connected)
-        self._announcer = Announcer(client, name, pool().name, self.capacity, self._shop.emitter.emit)
+        self._listener = EventListener(hearing.hear, hearing.connected)
+        self._announcer = Announcer(client, name, pool().name, self.capacity, self._context.emitter.emit)
         self.loaded = asyncio.Event()
         self._polled = -IDLE_POLL
         self._looked = asyncio.Event()
@@ -128,11 +128,11 @@ class NodeService:
     async def start(self) -> None:
         """Bring everything up; returns once the node can take runs."""
         pool = self._pool()
-        await self._shop.stem.start()
-        await self._shop.stem.import_prefect()
+        await self._context.stem.start()
+        await self._context.stem.import_prefect()
         loops = (
-            self._shop.logs.run,
-            self._shop.emitter.run,
+            self._context.logs.run,
+            self._context.emitter.run,
             self._books.run,
             self._pulses.beat,
             self._pulses.renew,
@@ -141,7 +141,7 @@ class NodeService:
         for run in loops:
             self._loop(run)
         await insist(self._learn, "default result storage")
-        self._shop.aside(insist(lambda: self._abandoned.inherit(pool), "runs of an earlier life"))
+        self._context.aside(insist(lambda: self._abandoned.inherit(pool), "runs of an earlier life"))
         self._loop(lambda: self._listener.run(pool.id))
         self._loop(self._preload)
         self._loop(self._upkeep)
@@ -189,13 +189,13 @@ class NodeService:
         async with AsyncExitStack() as stack:
             stack.callback(self._nvml.close)
             stack.push_async_callback(self._cancel_loops)
-            stack.push_async_callback(self._shop.stem.close)
-            stack.push_async_callback(self._shop.codebases.close)
-            stack.push_async_callback(self._shop.logs.flush)
-            stack.push_async_callback(self._shop.emitter.flush, 5.0)
+            stack.push_async_callback(self._context.stem.close)
+            stack.push_async_callback(self._context.codebases.close)
+            stack.push_async_callback(self._context.logs.flush)
+            stack.push_async_callback(self._context.emitter.flush, 5.0)
             stack.push_async_callback(self._within(5, self._announcer.remove))
             await self.intake.cancel()
-            await self._shop.finish(10.0)
+            await self._context.finish(10.0)
 
     # -- loops ----------------------------------------------------------------------------------------------
 
@@ -248,7 +248,7 @@ class NodeService:
                 await self._orphans.sweep(self._pool())
                 await self._abandoned.sweep(self._pool())
                 await self._learn()
-                await self._shop.codebases.refresh()
+                await self._context.codebases.refresh()
                 await self._announce()
             except httpx.HTTPError as error:
                 _log.debug("sweep: %s", error)
@@ -258,14 +258,16 @@ class NodeService:
         await insist(self._announce, "announcement")
         for job in await self._deployments.read_all(self._pool()):
             if job.plan.codebase is not None:
-                self._shop.codebases.want(job.plan.codebase, [job.plan.entrypoint])
-        await self._shop.codebases.make_wanted()
+                self._context.codebases.want(job.plan.codebase, [job.plan.entrypoint])
+        await self._context.codebases.make_wanted()
         await insist(self._announce, "announcement")
         self.loaded.set()
         self.wake()
 
     async def _announce(self) -> None:
-        names = {each.task_type.name if each.task_type else each.name for each in self._shop.codebases.known}
+        names = {
+            each.task_type.name if each.task_type else each.name for each in self._context.codebases.known
+        }
         await self._announcer.write(frozenset(filter(None, names)))
 
     async def _learn(self) -> None:
@@ -277,7 +279,7 @@ class NodeService:
                 raise
             return
         block = found.default_result_storage_block_id
-        self._shop.result_storage = str(block) if block else None
+        self._context.result_storage = str(block) if block else None
 
     async def _post_logs(self, records: list[dict[str, Any]]) -> None:
         await self._client.create_logs(records)

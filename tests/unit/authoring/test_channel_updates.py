@@ -9,8 +9,8 @@ import pytest
 from tests.services.poll import until
 from work_pools.attachments import merge
 from work_pools.messages import Message, Rejected, Run, Update
-from work_pools.node.channel import Channel
-from work_pools.node.updates import UNTAKEN, UpdateDesk
+from work_pools.node.forked.channel import Channel
+from work_pools.node.forked.update_inbox import UNTAKEN, UpdateInbox
 
 UPDATE = Update("u1", 2, {"a": 1})
 
@@ -44,7 +44,7 @@ def test_an_early_update_is_held_for_a_receiver_that_comes(pair: tuple[Channel, 
 
 def test_without_a_receiver_an_update_is_refused_with_the_reason() -> None:
     refused: list[Rejected] = []
-    desk = UpdateDesk(refused.append, patience=0.01)
+    desk = UpdateInbox(refused.append, patience=0.01)
     desk.deliver(UPDATE)
     assert until(lambda: refused, 5, "the refusal") == [Rejected("u1", 2, UNTAKEN)]
 

@@ -11,22 +11,24 @@ from typing import Any
 import httpx
 import pytest
 
+from work_pools import retrying
 from work_pools.job import SkaldJobConfiguration, SkaldVariables
 from work_pools.needs import Needs
-from work_pools.node import oom, patience, run_logs
+from work_pools.node.forked.preload import Loaded, stamps
+from work_pools.node.forked.shared_flags import SharedFlags
 from work_pools.node.lock import NameTaken, NodeLock
-from work_pools.node.output import LONGEST, Output
-from work_pools.node.page import Page
-from work_pools.node.patience import insist, unanswered
-from work_pools.node.preload import Loaded, stamps
-from work_pools.node.refusals import BRIEF, Refusals
-from work_pools.node.run_logs import RunLogs
+from work_pools.node.processes import oom
+from work_pools.node.processes.output import LONGEST, Output
+from work_pools.node.runs.refusal_log import BRIEF, RefusalLog
+from work_pools.node.server import run_logs
+from work_pools.node.server.run_logs import RunLogs
 from work_pools.node.settings import NodeSettings
+from work_pools.retrying import insist, unanswered
 from work_pools.task_type import TaskType
 
 
 def test_a_refusal_is_told_once_per_reason_and_a_busy_node_not_at_once() -> None:
-    refusals = Refusals()
+    refusals = RefusalLog()
     assert refusals.worth_telling("a", "needs 9 gpus", True, now=0)
     assert not refusals.worth_telling("a", "needs 9 gpus", True, now=100)
     assert refusals.worth_telling("a", "needs 8 gpus", True, now=101)
@@ -37,8 +39,8 @@ def test_a_refusal_is_told_once_per_reason_and_a_busy_node_not_at_once() -> None
 
 
 def test_a_page_is_seen_by_both_sides() -> None:
-    node = Page.create()
-    child = Page(os.dup(node.fd))
+    node = SharedFlags.create()
+    child = SharedFlags(os.dup(node.fd))
     assert child.intent is None and not child.policy_stored and not child.suspended
     node.intent, node.policy_stored, node.suspended = "cancel", True, True
     assert child.intent == "cancel" and child.policy_stored and child.suspended
@@ -160,7 +162,7 @@ async def test_logs_drop_the_oldest_and_say_so(
 
 
 async def test_a_request_is_repeated_until_the_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "pauses", lambda: iter([0.0] * 10))
+    monkeypatch.setattr(retrying, "pauses", lambda: iter([0.0] * 10))
     request = httpx.Request("GET", "http://x")
     errors: list[Exception] = [
         httpx.ConnectError("away"),

@@ -1,0 +1,81 @@
+"""Children made and warmed before the run is known that they will execute."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import suppress
+
+from work_pools.node.processes.child_process import ChildProcess
+from work_pools.node.processes.zygote_client import ZygoteClient, ZygoteGone
+
+REFILL_AFTER = 0.05
+"""Seconds between handing out a spare and making the next: the run that took it goes first."""
+_log = logging.getLogger("skald.node.spares")
+
+
+class Spares:
+    """Keeps ``count`` children ready in one zygote."""
+
+    def __init__(self, zygote: ZygoteClient, count: int) -> None:
+        self._zygote = zygote
+        self._count = count
+        self._ready: deque[ChildProcess] = deque()
+        self._watching: set[asyncio.Task[None]] = set()
+        self._refilling: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def take(self) -> ChildProcess:
+        """A warm child if there is one, else a new one, which takes its run as soon as it is warm.
+
+        Raises:
+            ZygoteGone: the zygote has ended.
+        """
+        child = next((each for each in self._ready if each.warm.is_set()), None)
+        if child is None and self._ready:
+            child = self._ready[0]
+        if child is not None:
+            self._ready.remove(child)
+        else:
+            child = await ChildProcess.fork(self._zygote)
+        self.refill(REFILL_AFTER)
+        return child
+
+    def refill(self, after: float = 0.0) -> None:
+        if not self._closed and (self._refilling is None or self._refilling.done()):
+            self._refilling = asyncio.create_task(self._refill(after))
+
+    async def close(self) -> None:
+        """End the spares that nobody took."""
+        self._closed = True
+        if self._refilling is not None:
+            self._refilling.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._refilling
+        for child in self._ready:
+            child.kill()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+
+    async def _refill(self, after: float) -> None:
+        await asyncio.sleep(after)
+        while len(self._ready) < self._count:
+            try:
+                child = await ChildProcess.fork(self._zygote)
+            except ZygoteGone as error:
+                _log.debug("no spare child: %s", error)
+                return
+            self._ready.append(child)
+            watch = asyncio.create_task(self._watch(child))
+            self._watching.add(watch)
+            watch.add_done_callback(self._watching.discard)
+
+    async def _watch(self, child: ChildProcess) -> None:
+        """A spare that dies is replaced, after a while: it may die of what kills every other."""
+        end = await child.exited()
+        if child in self._ready:
+            self._ready.remove(child)
+            child.close()
+            if not self._closed:
+                _log.warning("a spare child %s", end)
+                self.refill(5.0)

@@ -1,0 +1,71 @@
+"""What engines do for themselves elsewhere: heartbeats of runs, and concurrency leases of those that are frozen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+import httpx
+import prefect
+from prefect.client.orchestration import PrefectClient
+from prefect.events import Event, Resource
+
+from work_pools.node.context import NodeContext
+from work_pools.node.runs.run_supervisor import RunSupervisor
+from work_pools.node.server.event_resources import related, tags_related
+
+SHORTEST = 30
+RENEW_EVERY, RENEW_FOR = 60.0, 300.0
+_log = logging.getLogger("skald.node.pulses")
+
+
+class RunHeartbeats:
+    """``every`` is Prefect's setting, seconds between a run's heartbeats; ``None`` is off."""
+
+    def __init__(
+        self,
+        client: PrefectClient,
+        context: NodeContext,
+        running: Mapping[str, RunSupervisor],
+        every: int | None,
+    ) -> None:
+        self._client = client
+        self._context = context
+        self._running = running
+        self._every = every
+
+    async def beat(self) -> None:
+        """Emit heartbeats for ever."""
+        if self._every is None:
+            return
+        while True:
+            await asyncio.sleep(max(self._every, SHORTEST))
+            for supervisor in list(self._running.values()):
+                if supervisor.running.is_set() and not supervisor.over:
+                    self._context.emitter.emit(_heartbeat(supervisor))
+
+    async def renew(self) -> None:
+        """Keep the deployments' concurrency slots of frozen runs, for ever: their processes cannot."""
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            for supervisor in list(self._running.values()):
+                if supervisor.frozen and supervisor.concurrency_lease is not None:
+                    try:
+                        await self._client.renew_concurrency_lease(supervisor.concurrency_lease, RENEW_FOR)
+                    except httpx.HTTPError as error:
+                        _log.debug("lease of run %s: %s", supervisor.id, error)
+
+
+def _heartbeat(supervisor: RunSupervisor) -> Event:
+    run = supervisor.run
+    to = [related("flow", f"prefect.flow.{run.flow_id}")]
+    if run.deployment_id is not None:
+        to.append(related("deployment", f"prefect.deployment.{run.deployment_id}"))
+    to += tags_related(run.tags)
+    resource = {
+        "prefect.resource.id": f"prefect.flow-run.{run.id}",
+        "prefect.resource.name": run.name,
+        "prefect.version": prefect.__version__,
+    }
+    return Event(event="prefect.flow-run.heartbeat", resource=Resource(resource), related=to)
