@@ -8,6 +8,8 @@ Without a ``case.toml``, ``flow.py:main`` is deployed from the folder and run th
     identities = ["uuid"]         # fields of which only counts which runs have the same value
     gone = ["child"]              # files with ids of processes that a node must have ended; stock is not asked
 
+    requires = ["polars"]         # packages that it needs and that this one does not bring
+
     [deployments.main]
     entrypoint = "flow.py:main"   # the default
     folder = "."                  # the directory of its set_working_directory step
@@ -85,6 +87,7 @@ class Case:
     compare: frozenset[str] = frozenset()
     identities: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
+    requires: frozenset[str] = frozenset()
     deployments: Mapping[str, Deployment] = field(default_factory=lambda: {"main": Deployment()})
     steps: tuple[Step, ...] = (Step("run", "main", {"times": 3}),)
     differs: Mapping[str, str] = field(default_factory=dict)
@@ -108,7 +111,7 @@ def read(folder: Path) -> Case:
         told["deployments"] = {key: Deployment(**value) for key, value in told["deployments"].items()}
     if "steps" in told:
         told["steps"] = tuple(_step(name, step) for step in told["steps"])
-    for key in ("compare", "identities", "gone"):
+    for key in ("compare", "identities", "gone", "requires"):
         if key in told:
             told[key] = frozenset(told[key])
     return Case(name, folder, **told)

@@ -25,9 +25,17 @@ from tests.services.poll import until
 
 INFRASTRUCTURE = ("prefect.flow_runs.worker", "prefect.flow_runs.runner", "prefect.worker", "skald")
 """Loggers of the side itself: what they say of a run is theirs."""
+PULLING = (
+    "Running 1 deployment pull step",
+    "Executing deployment step",
+    "Deployment step ",
+    "All deployment steps",
+)
+"""What Prefect logs of the pull step: a node has no step to run."""
 ERROR = 40
 SUBMITTING = "Submitting"
 """A worker's second kind of Pending; a node has none."""
+REST_SECONDS = 20
 OUTPUT = ("stdout", "stderr")
 
 
@@ -75,6 +83,11 @@ class Play:
                 return
         self._end(True, {})
 
+    def rest(self) -> None:
+        """Wait until the stock worker has no process left for these runs: then logs are sent and hooks have run."""
+        with contextlib.suppress(AssertionError):
+            until(lambda: not self.pool.working({run.id for run in self.runs}), REST_SECONDS, "rest")
+
     def seen(self) -> list[Seen]:
         """What every run saw, as far as it is known now."""
         self._newest = [self._seen(run) for run in self.runs]
@@ -104,7 +117,7 @@ class Play:
             if waited == "end":
                 self._wait_for(self.runs[-1])
             elif waited != "nothing":
-                until((out / waited).exists, self.case.seconds, f"{waited} of run {number}")
+                self._wait_for_file(out / waited)
             if self.stopped:
                 return
 
@@ -121,8 +134,17 @@ class Play:
 
     def _wait_for(self, run: Run) -> None:
         if not self.watch.ended(run.id, time.monotonic() + self.case.seconds) and not self.stopped:
-            self.stopped = f"{run.label} did not end within {self.case.seconds:g} s"
-            self._ending.callback(self._give_up)
+            self._stop(f"{run.label} did not end within {self.case.seconds:g} s")
+
+    def _wait_for_file(self, path: Path) -> None:
+        try:
+            until(path.exists, self.case.seconds, "")
+        except AssertionError:
+            self._stop(f"{self.runs[-1].label} has left no {path.name} within {self.case.seconds:g} s")
+
+    def _stop(self, why: str) -> None:
+        self.stopped = why
+        self._ending.callback(self._give_up)
 
     def _give_up(self) -> None:
         for run in self.runs:
@@ -181,15 +203,14 @@ class Play:
         if "message" in self.case.compare:
             fields["message"] = states[-1]["message"]
         logs = self._logs(run)
-        own = [
-            log for log in logs if not log["name"].startswith(INFRASTRUCTURE) and log["name"] not in OUTPUT
-        ]
+        own = [log for log in logs if not log["name"].startswith(INFRASTRUCTURE)]
+        own = [log for log in own if log["name"] not in OUTPUT and not log["message"].startswith(PULLING)]
         fields["errors"] = [_first_line(log["message"]) for log in own if log["level"] >= ERROR]
         if "log" in self.case.compare:
             fields["log"] = [f"{log['name']} {log['level']} {_first_line(log['message'])}" for log in own]
         if "output" in self.case.compare:
             fields["output"] = self._output(run, logs)
-        return Seen(run.label, self._plain(fields, run, name), bool(left))
+        return Seen(run.label, _flat(self._plain(fields, run, name)), bool(left))
 
     def _left(self, run: Run) -> dict[str, Any]:
         """Fields from the files that the run has left."""
@@ -266,6 +287,14 @@ def _life(pids: list[int]) -> str:
             if process.status() != psutil.STATUS_ZOMBIE:
                 return f"{process.status()}: {' '.join(process.cmdline())[:80]}"
     return "gone"
+
+
+def _flat(fields: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Entries of nested objects as fields of their own: ``outer.inner``."""
+    made: dict[str, Any] = {}
+    for key, value in fields.items():
+        made |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return made
 
 
 def _first_line(text: str) -> str:

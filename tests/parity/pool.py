@@ -99,6 +99,7 @@ class Pool:
         self.kind, self.server, self.api, self.folder = kind, server, api, folder
         self.name = f"parity-{kind}-{uuid4().hex[:6]}"
         self.log = folder / "worker.log"
+        self.pid = 0
         folder.mkdir(parents=True)
         body: dict[str, Any] = {"name": self.name, "type": kind}
         if kind == NODE:
@@ -130,6 +131,7 @@ class Pool:
                 stderr=log,
                 start_new_session=True,
             )
+        self.pid = process.pid
         try:
             until(lambda: self._up(process), 90, f"a {self.kind} worker; its log: {self.log}")
             yield
@@ -159,6 +161,15 @@ class Pool:
     def cancel(self, run: str) -> None:
         state = {"type": "CANCELLING", "name": "Cancelling"}
         self.api("POST", f"/flow_runs/{run}/set_state", {"state": state})
+
+    def working(self, runs: set[str]) -> bool:
+        """Whether a process below the worker has the id of one of these runs in its environment."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for each in psutil.Process(self.pid).children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    if each.environ().get("PREFECT__FLOW_RUN_ID") in runs:
+                        return True
+        return False
 
     def _up(self, process: subprocess.Popen[bytes]) -> bool:
         assert process.poll() is None, self.log.read_text()[-3000:]
