@@ -1,6 +1,7 @@
 """A case as its folder says it: deployments, steps, and how what the flows saw is to be read.
 
-Without a ``case.toml``, ``flow.py:main`` is deployed from the folder and run three times, one after the other.
+Without a ``case.toml``, ``flow.py:main`` is deployed from the folder and run twice, one after the other, and on the
+node once more.
 
     about = "one line: who meets this"
     seconds = 60                  # a run that has not ended by then is Running for ever
@@ -16,10 +17,13 @@ Without a ``case.toml``, ``flow.py:main`` is deployed from the folder and run th
     env = {NAME = "value"}        # values of job_variables.env; NAME.none = true removes the variable
     job_variables = {}
 
-    [[steps]]                     # exactly one of: run, sh, write, variable, secret, serve, cancel, end
-    run = "main"                  # a deployment; with env, parameters, await
+    [[steps]]                     # exactly one of: run, redeploy, sh, write, variable, secret, serve, cancel, end
+    run = "main"                  # a deployment; with env, parameters, await, times, again
     await = "end"                 # "end" (default), "nothing", or the name of a file the run leaves
     times = 1
+    again = 0                     # further runs on the node only: they must go on as the stock side's runs do
+    [[steps]]
+    redeploy = "main"             # with env, entrypoint, folder as they are from now on
     [[steps]]
     sh = "ln -sfn release2 current"    # in the folder
     [[steps]]
@@ -51,7 +55,8 @@ from typing import Any
 CASES = Path(__file__).parent / "cases"
 FILE = "case.toml"
 KINDS_OF_STEP = {
-    "run": {"env", "parameters", "await", "times"},
+    "run": {"env", "parameters", "await", "times", "again"},
+    "redeploy": {"env", "entrypoint", "folder"},
     "sh": set(),
     "write": {"text"},
     "variable": {"value"},
@@ -89,8 +94,12 @@ class Case:
     gone: frozenset[str] = frozenset()
     requires: frozenset[str] = frozenset()
     deployments: Mapping[str, Deployment] = field(default_factory=lambda: {"main": Deployment()})
-    steps: tuple[Step, ...] = (Step("run", "main", {"times": 3}),)
+    steps: tuple[Step, ...] = (Step("run", "main", {"times": 2, "again": 1}),)
     differs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        return self.name.partition("/")[0]
 
 
 def read(folder: Path) -> Case:
@@ -111,6 +120,8 @@ def read(folder: Path) -> Case:
         told["deployments"] = {key: Deployment(**value) for key, value in told["deployments"].items()}
     if "steps" in told:
         told["steps"] = tuple(_step(name, step) for step in told["steps"])
+        if any("again" in step.more for step in told["steps"][:-1]):
+            raise ValueError(f"{name}: only the last step can be done again")
     for key in ("compare", "identities", "gone", "requires"):
         if key in told:
             told[key] = frozenset(told[key])

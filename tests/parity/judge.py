@@ -44,10 +44,12 @@ def differences(
         for _ in range(1)
         if not all(any(run.reported for run in side) for side in (stock, node))
     ]
+    by_nature: set[str] = set()
+    stock = _continued(_numbered(stock, identities), node, identities)
+    node = _numbered(node, identities)
     if len(stock) != len(node):
         found.append(Difference("all runs", "how many", len(stock), len(node)))
-    by_nature: set[str] = set()
-    for one, other in zip(_numbered(stock, identities), _numbered(node, identities), strict=False):
+    for one, other in zip(stock, node, strict=False):
         for name in sorted(one.fields.keys() | other.fields.keys()):
             ours, theirs = one.fields.get(name, NOTHING), other.fields.get(name, NOTHING)
             if ours == theirs:
@@ -62,6 +64,20 @@ def differences(
 
 def _reported(side: Sequence[Seen]) -> str:
     return ", ".join(run.run for run in side if run.reported) or "nothing at all"
+
+
+def _continued(stock: list[Seen], node: Sequence[Seen], identities: frozenset[str]) -> list[Seen]:
+    """With the runs that only the node has: as the last one was, and unlike all others where no two were alike."""
+    made = list(stock)
+    for run in node[len(stock) :]:
+        if len(stock) < 2:
+            break
+        fields = dict(stock[-1].fields)
+        for name in identities & fields.keys():
+            if fields[name] == f"as in {stock[-1].run}":
+                fields[name] = f"as in {run.run}"
+        made.append(Seen(run.run, fields, stock[-1].reported))
+    return made
 
 
 def _numbered(side: Sequence[Seen], identities: frozenset[str]) -> list[Seen]:

@@ -10,16 +10,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import psutil
 
-from tests.parity.case import FILE, Case, Step, filled
+from tests.parity.case import FILE, Case, Deployment, Step, filled
 from tests.parity.judge import Seen
-from tests.parity.pool import NODE, Pool, Watch
+from tests.parity.pool import NODE, STOCK, Pool, Watch
 from tests.services.leashed import leashed
 from tests.services.poll import until
 
@@ -33,6 +33,8 @@ PULLING = (
 )
 """What Prefect logs of the pull step: a node has no step to run."""
 ERROR = 40
+LIGHT = {"code", "environment", "imports", "output", "sharing"}
+"""Kinds where the stock worker is told its own command: it then starts one fresh interpreter a run instead of two."""
 SUBMITTING = "Submitting"
 """A worker's second kind of Pending; a node has none."""
 REST_SECONDS = 20
@@ -104,7 +106,7 @@ class Play:
         return more
 
     def _run(self, deployment: str, more: dict[str, Any]) -> None:
-        for _ in range(more.get("times", 1)):
+        for _ in range(more.get("times", 1) + (more.get("again", 0) if self.pool.kind == NODE else 0)):
             number = len(self.runs) + 1
             out = self.folder / "out" / str(number)
             out.mkdir(parents=True)
@@ -124,13 +126,24 @@ class Play:
     def _deployment(self, key: str) -> str:
         if key not in self._deployments:
             told = self.case.deployments[key]
-            job = {**filled(told.job_variables, self.texts)}
-            if told.env:
-                job["env"] = filled(told.env, self.texts)
-            folder = os.path.normpath(self.project / filled(told.folder, self.texts))
             name = self.case.name.replace("/", "-")
-            self._deployments[key] = self.pool.deploy(name, f"{key}-{self.id}", told.entrypoint, folder, job)
+            self._deployments[key] = self.pool.deploy(
+                name, f"{key}-{self.id}", told.entrypoint, self._folder(told), self._job(told)
+            )
         return self._deployments[key]
+
+    def _redeploy(self, key: str, more: dict[str, Any]) -> None:
+        told = replace(self.case.deployments[key], **more)
+        self.pool.redeploy(self._deployment(key), told.entrypoint, self._folder(told), self._job(told))
+
+    def _folder(self, told: Deployment) -> str:
+        return os.path.normpath(self.project / filled(told.folder, self.texts))
+
+    def _job(self, told: Deployment) -> dict[str, Any]:
+        job = {**filled(told.job_variables, self.texts), "env": filled(told.env, self.texts)}
+        if self.pool.kind == STOCK and self.case.kind in LIGHT:
+            job["command"] = f"{sys.executable} -m prefect.engine"
+        return job
 
     def _wait_for(self, run: Run) -> None:
         if not self.watch.ended(run.id, time.monotonic() + self.case.seconds) and not self.stopped:

@@ -24,7 +24,7 @@ from tests.services.prefect_server import PrefectServer
 STOCK, NODE = "process", "skald"
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 SETTINGS = {
-    STOCK: {"PREFECT_WORKER_QUERY_SECONDS": "0.5"},
+    STOCK: {"PREFECT_WORKER_QUERY_SECONDS": "1"},
     NODE: {"SKALD_CANCEL_GRACE": "5", "SKALD_GRACE": "1"},
 }
 LOOK_SECONDS = 0.25
@@ -122,6 +122,8 @@ class Pool:
                 env={
                     **self.server.client_env,
                     "SKALD_HOME": str(self.folder / "home"),
+                    # Python takes a file edited within the second for the compiled one: no fault of a worker.
+                    "PYTHONDONTWRITEBYTECODE": "1",
                     **SETTINGS[STOCK],
                     **SETTINGS[NODE],
                 },
@@ -138,21 +140,20 @@ class Pool:
         finally:
             _end(process)
 
-    def deploy(self, flow: str, name: str, entrypoint: str, folder: Path | str, job: dict[str, Any]) -> str:
+    def deploy(self, flow: str, name: str, entrypoint: str, folder: str, job: dict[str, Any]) -> str:
         """Id of a new deployment whose one pull step is ``set_working_directory``."""
         made = self.api("POST", "/flows/", {"name": flow})
-        step = {"prefect.deployments.steps.set_working_directory": {"directory": str(folder)}}
         body = {
             "name": f"{name}-{self.kind}",
             "flow_id": made["id"],
             "work_pool_name": self.name,
-            "entrypoint": entrypoint,
-            "path": str(folder),
-            "pull_steps": [step],
-            "job_variables": job,
             "enforce_parameter_schema": False,
+            **_told(entrypoint, folder, job),
         }
         return str(self.api("POST", "/deployments/", body)["id"])
+
+    def redeploy(self, deployment: str, entrypoint: str, folder: str, job: dict[str, Any]) -> None:
+        self.api("PATCH", f"/deployments/{deployment}", _told(entrypoint, folder, job))
 
     def run(self, deployment: str, parameters: dict[str, Any], job: dict[str, Any]) -> str:
         body = {"parameters": parameters, "job_variables": job, "state": {"type": "SCHEDULED"}}
@@ -175,6 +176,11 @@ class Pool:
         assert process.poll() is None, self.log.read_text()[-3000:]
         found = self.api("POST", f"/work_pools/{self.name}/workers/filter", {})
         return any(each["status"] == "ONLINE" for each in found)
+
+
+def _told(entrypoint: str, folder: str, job: dict[str, Any]) -> dict[str, Any]:
+    step = {"prefect.deployments.steps.set_working_directory": {"directory": folder}}
+    return {"entrypoint": entrypoint, "path": folder, "pull_steps": [step], "job_variables": job}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

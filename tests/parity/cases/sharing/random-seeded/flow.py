@@ -14,7 +14,9 @@ STATE = np.random.RandomState(7)
 
 @flow
 def main(out: str) -> None:
+    exact = random.random()
     seen = {
+        "exact": exact,
         "global": [random.random(), random.choice("abc")],
         "numpy": [float(np.random.random()), float(np.random.normal())],
         "object": OBJECT.random(),
