@@ -130,10 +130,11 @@ def read(folder: Path) -> Case:
 
 def found() -> list[Case]:
     """All cases, by name; a kind is a folder of folders."""
-    return sorted(
-        (read(folder) for folder in CASES.glob("*/*") if folder.is_dir() and folder.name != "__pycache__"),
-        key=lambda case: case.name,
-    )
+    kinds = [kind for kind in CASES.iterdir() if kind.is_dir() and not kind.name.startswith((".", "_"))]
+    folders = [
+        folder for kind in kinds for folder in kind.iterdir() if not folder.name.startswith((".", "_"))
+    ]
+    return sorted((read(folder) for folder in folders), key=lambda case: case.name)
 
 
 def filled(value: Any, texts: Mapping[str, str]) -> Any:
