@@ -4,7 +4,7 @@ Without a ``case.toml``, ``flow.py:main`` is deployed from the folder and run tw
 node once more.
 
     about = "one line: who meets this"
-    seconds = 60                  # a run that has not ended by then is Running for ever
+    seconds = 90                  # a run of the node that has not ended by then never will
     compare = ["message"]         # further fields of each run: message, log, output
     identities = ["uuid"]         # fields of which only counts which runs have the same value
     gone = ["child"]              # files with ids of processes that a node must have ended; stock is not asked
@@ -88,7 +88,7 @@ class Case:
     name: str
     folder: Path
     about: str = ""
-    seconds: float = 60
+    seconds: float = 90
     compare: frozenset[str] = frozenset()
     identities: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()

@@ -30,14 +30,18 @@ PULLING = (
     "Executing deployment step",
     "Deployment step ",
     "All deployment steps",
+    "Changing working directory to",
+    "Importing flow code from",
 )
-"""What Prefect logs of the pull step: a node has no step to run."""
+"""What Prefect logs of fetching the code: a node has it."""
 ERROR = 40
-LIGHT = {"code", "environment", "imports", "output", "sharing"}
+LIGHT = {"code", "imports", "output", "sharing"}
 """Kinds where the stock worker is told its own command: it then starts one fresh interpreter a run instead of two."""
 SUBMITTING = "Submitting"
 """A worker's second kind of Pending; a node has none."""
 REST_SECONDS = 20
+STOCK_SECONDS = 240
+"""A stock run that is slow is slow because the machine is busy: it never hangs."""
 OUTPUT = ("stdout", "stderr")
 
 
@@ -57,6 +61,7 @@ class Play:
         self.folder = pool.folder / "cases" / f"{case.name.replace('/', '-')}-{self.id}"
         self.project = self.folder / "project"
         self.texts = {"@id@": self.id, "@project@": str(self.project)}
+        self.seconds = max(case.seconds, STOCK_SECONDS) if pool.kind == STOCK else case.seconds
         self.runs: list[Run] = []
         self.stopped = ""
         self._newest: list[Seen] = []
@@ -146,14 +151,14 @@ class Play:
         return job
 
     def _wait_for(self, run: Run) -> None:
-        if not self.watch.ended(run.id, time.monotonic() + self.case.seconds) and not self.stopped:
-            self._stop(f"{run.label} did not end within {self.case.seconds:g} s")
+        if not self.watch.ended(run.id, time.monotonic() + self.seconds) and not self.stopped:
+            self._stop(f"{run.label} did not end within {self.seconds:g} s")
 
     def _wait_for_file(self, path: Path) -> None:
         try:
-            until(path.exists, self.case.seconds, "")
+            until(path.exists, self.seconds, "")
         except AssertionError:
-            self._stop(f"{self.runs[-1].label} has left no {path.name} within {self.case.seconds:g} s")
+            self._stop(f"{self.runs[-1].label} has left no {path.name} within {self.seconds:g} s")
 
     def _stop(self, why: str) -> None:
         self.stopped = why

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prefect import flow
 
-NAMES = ("GREETING", "LEVEL", "HOME", "EMPTY", "ONLY")
+NAMES = ("GREETING", "LEVEL", "EMPTY", "ONLY")
 
 
 def state() -> list:
@@ -19,4 +19,6 @@ AT_IMPORT = state()
 def main(out: str) -> None:
     listed = subprocess.run(["env"], capture_output=True, text=True, check=True).stdout.splitlines()
     child = sorted(line for line in listed if line.partition("=")[0] in NAMES)
-    Path(out, "seen.json").write_text(json.dumps({"at_import": AT_IMPORT, "now": state(), "child": child}))
+    Path(out, "seen.json").write_text(
+        json.dumps({"at_import": AT_IMPORT, "now": state(), "child": child, "home": "HOME" in os.environ})
+    )
