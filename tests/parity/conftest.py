@@ -23,13 +23,13 @@ def parity(
         stack.callback(api.close)
         watch = Watch(api)
         stack.callback(watch.close)
-        pools = [Pool(kind, server, api, folder / kind) for kind in (STOCK, NODE)]
-        for pool in pools:
+        stock, node = (Pool(kind, server, api, folder / kind) for kind in (STOCK, NODE))
+        for pool in (stock, node):
             stack.enter_context(pool.worker())
-        made = Parity(*pools, watch)
+        made = Parity(stock, node, watch)
         stack.callback(made.close)
         for item in request.session.items:
-            case = getattr(item, "callspec", None) and item.callspec.params.get("case")
-            if isinstance(case, Case):
+            called = getattr(item, "callspec", None)
+            if called is not None and isinstance(case := called.params.get("case"), Case):
                 made.begin(case)
         yield made

@@ -86,7 +86,7 @@ def _continued(stock: list[Seen], node: Sequence[Seen], identities: frozenset[st
     """With the runs that only the node has: as the last one was, and unlike all others where no two were alike."""
     made = list(stock)
     for run in node[len(stock) :]:
-        if len(stock) < 2:
+        if not stock:
             break
         fields = dict(stock[-1].fields)
         for name in identities & fields.keys():

@@ -145,7 +145,7 @@ class Play:
         self.pool.redeploy(self._deployment(key), told.entrypoint, self._folder(told), self._job(told))
 
     def _folder(self, told: Deployment) -> str:
-        return os.path.normpath(self.project / filled(told.folder, self.texts))
+        return os.path.normpath(self.project / str(filled(told.folder, self.texts)))
 
     def _job(self, told: Deployment) -> dict[str, Any]:
         job = {**filled(told.job_variables, self.texts), "env": filled(told.env, self.texts)}
@@ -262,13 +262,13 @@ class Play:
         return sorted(made.values(), key=lambda log: str(log["timestamp"]))
 
     def _output(self, run: Run, logs: list[dict[str, Any]]) -> list[str]:
-        """What the run's processes wrote behind ``OUT|`` on a line, sorted: the first and the last 20."""
+        """What the run's processes wrote as ``OUT|…|``, sorted: the first and the last 20."""
         mark = f"{run.out}|"
         if self.pool.kind == NODE:
             lines = [log["message"] for log in logs if log["name"] in OUTPUT]
         else:
             lines = self.pool.log.read_bytes().decode(errors="replace").split("\n")
-        marked = sorted(part for line in lines for part in line.split(mark)[1:])
+        marked = sorted(part.partition("|")[0] for line in lines for part in line.split(mark)[1:])
         return marked if len(marked) <= 40 else [*marked[:20], *marked[-20:]]
 
     def _plain(self, fields: dict[str, Any], run: Run, name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ print("printed at import")
 @flow
 def main(out: str) -> None:
     def line(text: str, end: str = "\n") -> str:
-        return f"{out}|{text}{end}"
+        return f"{out}|{text}|{end}"
 
     Path(out, "seen.json").write_text(json.dumps({"tty": sys.stdout.isatty(), "fd": sys.stdout.fileno()}))
     print(line("print"), end="")
@@ -26,7 +26,7 @@ def main(out: str) -> None:
     libc = ctypes.CDLL(None)
     libc.printf(line("printf").encode())
     libc.fflush(None)
-    os.write(1, out.encode() + b"|no utf-8: \xff\xfe\n")
+    os.write(1, out.encode() + b"|no utf-8: \xff\xfe|\n")
     for number in range(0, 101, 10):
         os.write(1, f"\r{number}%".encode())
     os.write(1, b"\r" + line("100%").encode())
