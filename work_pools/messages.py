@@ -45,7 +45,11 @@ CHANNEL_FD_ENV = "SKALD_CHANNEL_FD"
 
 @dataclass(frozen=True)
 class Run:
-    """Node to child: execute this flow run, the API's JSON of it, or its ``hooks``: crashed, cancelled."""
+    """Node to child: execute this flow run, the API's JSON of it, or its ``hooks``: crashed, cancelled.
+
+    ``path``: the folder of its code, empty where the child must fetch it. ``books``: the node stores the flow's
+    version and retry policy on the run.
+    """
 
     kind: ClassVar[str] = "run"
     flow_run: dict[str, Any]
@@ -55,6 +59,7 @@ class Run:
     env: dict[str, str | None] = field(default_factory=dict)
     result_storage: str | None = None
     hooks: str = ""
+    books: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,14 @@ class Warm:
 
     kind: ClassVar[str] = "warm"
     pid: int
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Child to node: the kinds of hooks that its flow has and a node may have to run: crashed, cancelled."""
+
+    kind: ClassVar[str] = "hooks"
+    kinds: list[str]
 
 
 @dataclass(frozen=True)
@@ -121,9 +134,9 @@ class Rejected:
     reason: str
 
 
-Message = Run | Update | Warm | Stated | Logged | Emitted | Applied | Rejected
+Message = Run | Update | Warm | Hooks | Stated | Logged | Emitted | Applied | Rejected
 _KINDS: dict[str, type[Message]] = {
-    cls.kind: cls for cls in (Run, Update, Warm, Stated, Logged, Emitted, Applied, Rejected)
+    cls.kind: cls for cls in (Run, Update, Warm, Hooks, Stated, Logged, Emitted, Applied, Rejected)
 }
 
 

@@ -14,6 +14,8 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
@@ -47,6 +49,7 @@ from prefect.flow_engine import AsyncFlowRunEngine, FlowRunEngine
 from prefect.flows import Flow
 from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler, set_api_log_sink
 from prefect.logging.loggers import flow_run_logger
+from prefect.runner._workspace_resolver import PreparedWorkspace, prepare_workspace
 from prefect.settings import get_current_settings
 from prefect.states import Completed, Running, to_state_create
 from prefect.types._datetime import now
@@ -101,6 +104,7 @@ PRIVATE: dict[str, tuple[str, ...]] = {
         "BaseWorker._setup_cancellation_observer",
         "BaseWorker.sync_with_backend",
     ),
+    "prefect.runner._workspace_resolver": ("PreparedWorkspace", "prepare_workspace"),
     "prefect.types._datetime": ("now",),
     "prefect.workers.server": ("_run_healthcheck_server",),
 }
@@ -299,6 +303,34 @@ def execute(flow: Flow[..., Any], run: FlowRun, books: bool = True) -> None:
             elif flow.isasync:
                 # On the main thread: a signal handler raises only there.
                 asyncio.run(result)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Where a run's code lies once it was fetched, and how to load it there."""
+
+    entrypoint: str
+    folder: str
+    environment: dict[str, str]
+    sys_path: list[str]
+
+
+def fetch_code(run: FlowRun) -> Code:
+    """Storage and pull steps of the run's deployment, as Prefect's process worker does them.
+
+    Raises:
+        Exception: of the step that failed, or ``ValueError`` for a run without a deployment or entrypoint.
+    """
+
+    async def fetch() -> PreparedWorkspace:
+        if run.deployment_id is None:
+            raise ValueError("Flow run does not have an associated deployment")
+        async with get_client() as client:
+            deployment = await client.read_deployment(run.deployment_id)
+            return await prepare_workspace(client, run, deployment, Path.cwd())
+
+    found = asyncio.run(fetch())
+    return Code(found.runtime_entrypoint, str(found.working_directory), found.environment, found.sys_path)
 
 
 def run_hooks(flow: Flow[..., Any], run: FlowRun, kind: str) -> None:

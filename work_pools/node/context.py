@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from work_pools.node.processes.codebases import Codebases
-from work_pools.node.processes.zygote_client import ZygoteClient
+from work_pools.node.processes.stems import Stems
 from work_pools.node.server.event_emitter import EventEmitter
 from work_pools.node.server.run_api import RunApi
 from work_pools.node.server.run_logs import RunLogs
@@ -19,7 +19,7 @@ _log = logging.getLogger("skald.node")
 
 @dataclass
 class NodeContext:
-    """What every supervisor on the node works with; ``stem`` starts ordinary processes, and zygotes.
+    """What every supervisor on the node works with; ``stems`` start ordinary processes, and zygotes.
 
     ``lane`` is for writes that nobody waits for: one at a time, and at first only while the node is ``calm``,
     with no run on its way to user code; else they hold up those that matter.
@@ -30,9 +30,8 @@ class NodeContext:
     logs: RunLogs
     emitter: EventEmitter
     codebases: Codebases
-    stem: ZygoteClient
+    stems: Stems
     cancel_grace: float
-    child_env: dict[str, str | None]
     result_storage: str | None = None
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     lane: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -19,7 +19,7 @@ from work_pools import host
 from work_pools.devices import Capacity
 from work_pools.node.context import NodeContext
 from work_pools.node.processes.codebases import Codebases
-from work_pools.node.processes.zygote_client import ZygoteClient, environment
+from work_pools.node.processes.stems import Stems
 from work_pools.node.reconcile.abandoned_runs import AbandonedRuns
 from work_pools.node.reconcile.attachment_updates import AttachmentUpdates
 from work_pools.node.reconcile.event_router import EventRouter
@@ -27,6 +27,7 @@ from work_pools.node.reconcile.run_heartbeats import RunHeartbeats
 from work_pools.node.reconcile.state_reconciler import StateReconciler
 from work_pools.node.reconcile.stopped_processes import StoppedProcesses
 from work_pools.node.reconcile.stuck_cancellations import StuckCancellations
+from work_pools.node.runs.admission import Admission
 from work_pools.node.runs.deployments import Deployments
 from work_pools.node.runs.device_ledger import DeviceLedger
 from work_pools.node.runs.poller import Poller
@@ -72,32 +73,35 @@ class NodeService:
         self._nvml = Nvml.from_environment()
         self.capacity = Capacity(host.cpus(), host.memory(), self._nvml.gpus, settings.tags, limit)
         api = RunApi(client, name)
-        stem = ZygoteClient(environment({}))
+        stems = Stems()
         self._context = NodeContext(
             name=name,
             api=api,
             logs=RunLogs(self._post_logs),
             emitter=EventEmitter(),
-            codebases=Codebases(settings.spares, stem),
-            stem=stem,
+            codebases=Codebases(
+                stems, settings.spares, settings.warm_memory or self.capacity.memory // 4, child_env
+            ),
+            stems=stems,
             cancel_grace=settings.cancel_grace,
-            child_env=child_env,
         )
-        self._books = DeviceLedger(self.capacity, self._nvml, lambda: self.intake.released())
+        self._ledger = DeviceLedger(self.capacity, self._nvml, lambda: self._poller.released())
         self._deployments = Deployments(client, str(Path.cwd()))
-        self.intake = Poller(
+        self._wake = asyncio.Event()
+        self.admission = Admission(
             self._context,
             self._deployments,
-            self._books,
-            queues,
+            self._ledger,
             lambda supervisor, answer: revisions.answered(supervisor, answer),
+            lambda: self._poller.changed(),
         )
-        revisions = AttachmentUpdates(self._context, self.intake.running, str(pool().id))
-        self._overseer = StateReconciler(self._context, self.intake.running)
-        self._orphans = StuckCancellations(client, self._context, self.intake.running)
-        self._abandoned = AbandonedRuns(client, self._context, self.intake.running)
-        self._stillness = StoppedProcesses(self._context, self.intake.running)
-        self._pulses = RunHeartbeats(client, self._context, self.intake.running, heartbeat_seconds)
+        self._poller = Poller(api, self.admission, queues, self._wake)
+        revisions = AttachmentUpdates(self._context, self.admission.running, str(pool().id))
+        self._overseer = StateReconciler(self._context, self.admission.running)
+        self._orphans = StuckCancellations(client, self._context, self.admission.running)
+        self._abandoned = AbandonedRuns(client, self._context, self.admission.running)
+        self._stillness = StoppedProcesses(self._context, self.admission.running)
+        self._pulses = RunHeartbeats(client, self._context, self.admission.running, heartbeat_seconds)
         hearing = EventRouter(
             self._context,
             self._deployments,
@@ -117,7 +121,7 @@ class NodeService:
 
     def wake(self) -> None:
         """Look for work at once."""
-        self.intake.wake.set()
+        self._wake.set()
 
     async def check_name(self) -> None:
         """Raises ``NameTaken`` when a living node elsewhere has this name."""
@@ -128,12 +132,11 @@ class NodeService:
     async def start(self) -> None:
         """Bring everything up; returns once the node can take runs."""
         pool = self._pool()
-        await self._context.stem.start()
-        await self._context.stem.import_prefect()
+        await self._context.stems.start()
         loops = (
             self._context.logs.run,
             self._context.emitter.run,
-            self._books.run,
+            self._ledger.run,
             self._pulses.beat,
             self._pulses.renew,
             self._stillness.watch,
@@ -151,17 +154,17 @@ class NodeService:
         self._polled = time.monotonic()
         self._told_polled()
         self._looked.set()
-        return await self.intake.poll(self._pool())
+        return await self._poller.poll(self._pool())
 
     async def serve(self) -> None:
         """Poll when there is a reason to, until cancelled."""
         failures = 0
         while True:
             await self._wait()
-            self.intake.wake.clear()
+            self._wake.clear()
             try:
-                if self.intake.backlog and time.monotonic() - self._polled < BUSY_POLL:
-                    await self.intake.take(self._pool())
+                if self._poller.backlog and time.monotonic() - self._polled < BUSY_POLL:
+                    await self._poller.take(self._pool())
                     continue
                 await self.poll()
                 failures = 0
@@ -178,23 +181,23 @@ class NodeService:
 
     async def stop(self, grace: float, hurry: asyncio.Event) -> None:
         """Take nothing new, give tasks ``grace`` seconds, hand the rest back, and end in order."""
-        self.intake.closed = True
-        running = list(self.intake.running.values())
+        self.admission.closed = True
+        running = list(self.admission.running.values())
         if running:
             _log.info("waiting up to %g s for %d tasks", grace, len(running))
-            await _first(self.intake.drained(grace), hurry.wait())
-        for supervisor in list(self.intake.running.values()):
+            await _first(self.admission.drained(grace), hurry.wait())
+        for supervisor in list(self.admission.running.values()):
             supervisor.hand_back()
-        await self.intake.drained(self._settings.cancel_grace + 5)
+        await self.admission.drained(self._settings.cancel_grace + 5)
         async with AsyncExitStack() as stack:
             stack.callback(self._nvml.close)
             stack.push_async_callback(self._cancel_loops)
-            stack.push_async_callback(self._context.stem.close)
+            stack.push_async_callback(self._context.stems.close)
             stack.push_async_callback(self._context.codebases.close)
             stack.push_async_callback(self._context.logs.flush)
             stack.push_async_callback(self._context.emitter.flush, 5.0)
             stack.push_async_callback(self._within(5, self._announcer.remove))
-            await self.intake.cancel()
+            await self.admission.cancel()
             await self._context.finish(10.0)
 
     # -- loops ----------------------------------------------------------------------------------------------
@@ -231,10 +234,10 @@ class NodeService:
 
     async def _wait(self) -> None:
         seconds = self._interval() - (time.monotonic() - self._polled)
-        if (due := self.intake.next_due) is not None:
+        if (due := self._poller.next_due) is not None:
             seconds = min(seconds, (due - datetime.now(UTC)).total_seconds())
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.intake.wake.wait(), max(0.0, seconds))
+            await asyncio.wait_for(self._wake.wait(), max(0.0, seconds))
 
     async def _upkeep(self) -> None:
         """The sweep: what events may have missed. It goes with a poll: an idle node looks once, not twice."""
@@ -256,19 +259,17 @@ class NodeService:
     async def _preload(self) -> None:
         """Load the pool's flows before their first run."""
         await insist(self._announce, "announcement")
-        for job in await self._deployments.read_all(self._pool()):
-            if job.plan.codebase is not None:
-                self._context.codebases.want(job.plan.codebase, [job.plan.entrypoint])
-        await self._context.codebases.make_wanted()
+        jobs = await self._deployments.read_all(self._pool())
+        await self._context.codebases.load_all([job.plan.codebase for job in jobs if job.plan.codebase])
         await insist(self._announce, "announcement")
         self.loaded.set()
         self.wake()
 
     async def _announce(self) -> None:
-        names = {
-            each.task_type.name if each.task_type else each.name for each in self._context.codebases.known
-        }
-        await self._announcer.write(frozenset(filter(None, names)))
+        known = self._context.codebases.known
+        names = {each.loaded.task_type.name if each.loaded.task_type else each.loaded.name for each in known}
+        starts = {str(each.codebase): str(each.choice) for each in known}
+        await self._announcer.write(frozenset(filter(None, names)), starts)
 
     async def _learn(self) -> None:
         """Server settings that children need and would each ask for."""

@@ -16,7 +16,7 @@ from work_pools.needs import Needs
 from work_pools.node.forked.processes import Exit
 from work_pools.node.reconcile.state_reconciler import StateReconciler
 from work_pools.node.runs import run_supervisor as module
-from work_pools.node.runs.run_finalizer import Ended
+from work_pools.node.runs.outcomes import Ended
 from work_pools.node.runs.run_supervisor import RunSupervisor
 
 

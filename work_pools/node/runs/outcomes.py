@@ -27,6 +27,15 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """``end`` is ``None`` when the run never got a process here; ``why`` says why."""
+
+    end: Exit | None = None
+    why: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True)
 class Settled:
     """Nothing is left to set."""
 

@@ -17,16 +17,28 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.events import Event
 
 from work_pools.leases import Lease
-from work_pools.messages import REVISION_LABEL, Applied, Emitted, Logged, Message, Rejected, Run, Stated
+from work_pools.messages import (
+    REVISION_LABEL,
+    Applied,
+    Emitted,
+    Hooks,
+    Logged,
+    Message,
+    Rejected,
+    Run,
+    Stated,
+)
 from work_pools.node.context import NodeContext
-from work_pools.node.forked.preload import Loaded
+from work_pools.node.forked.loading import Loaded
 from work_pools.node.forked.processes import RUN_ID_ENV, Exit
 from work_pools.node.forked.shared_flags import Intent
 from work_pools.node.processes import oom
 from work_pools.node.processes.child_process import ChildProcess
-from work_pools.node.processes.zygote_client import ZygoteGone, environment
+from work_pools.node.processes.zygote_client import ZygoteGone
 from work_pools.node.runs.deployments import Job
-from work_pools.node.runs.run_finalizer import Ended, RunFinalizer
+from work_pools.node.runs.outcomes import Ended
+from work_pools.node.runs.run_finalizer import RunFinalizer
+from work_pools.task_type import Start
 
 CALM_AFTER = 10.0
 """Seconds after which a run's labels are written although others are still being started."""
@@ -72,6 +84,9 @@ class RunSupervisor:
         self.fenced = ""
         self._stopping: asyncio.Task[None] | None = None
         self._folder = ""
+        self._start: Start = "cold"
+        self._hooks: tuple[str, ...] | list[str] | None = None
+        """Kinds of hooks that the flow has; ``None`` while nobody has loaded it."""
         self.booked: asyncio.Task[None] | None = None
         self.policy_stored = asyncio.Event()
         """Set when the flow's retries are on the run, or need not be."""
@@ -209,28 +224,55 @@ class RunSupervisor:
         self.parameters: dict[str, Any] = dict(told.get("parameters") or {})
 
     async def _child(self) -> ChildProcess:
-        plan = self.job.plan
-        reason = plan.reason or (self.loaded.problem if self.loaded else "it could not be preloaded")
-        if plan.codebase is not None and self.loaded is not None and not self.loaded.problem:
+        """A process of the warmest kind that its code and environment allow."""
+        plan, codebases = self.job.plan, self.context.codebases
+        reason = plan.reason or (self.loaded.problem if self.loaded else "")
+        if plan.codebase is not None and not reason:
             try:
-                version = await self.context.codebases.current(plan.codebase, plan.entrypoint)
-                newest = version.loaded[plan.entrypoint]
-                if not newest.problem:
-                    self.loaded = newest
-                    return await version.spares.take()
-                reason = newest.problem
+                version = await codebases.current(plan.codebase)
+                self.loaded = version.loaded
+                self._hooks = version.loaded.hooks
+                shared = codebases.environment(dict(plan.codebase.env))
+                if version.choice.start == "cold":
+                    reason = version.choice.why
+                elif plan.own_env and not self.context.stems.serve_both(self.environment(), shared):
+                    reason = f"it has variables of its own ({', '.join(sorted(plan.own_env))})"
+                else:
+                    self._start = "late" if plan.own_env else version.choice.start
+                    return await version.child(self.environment(), own=bool(plan.own_env))
             except ZygoteGone as error:
                 reason = str(error)
-        self.say(f"an ordinary process is used: {reason}")
-        folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="skald-")
-        self._folder = folder
-        env = environment({**self.context.child_env, **plan.env, RUN_ID_ENV: self.id})
+        return await self.ordinary_process(reason)
+
+    async def ordinary_process(self, reason: str) -> ChildProcess:
+        """A new interpreter, as Prefect's process worker starts one, with a folder of its own to begin in."""
+        self._start = "cold"
+        self.say(f"a new interpreter is used: {reason}")
+        if not self._folder:
+            self._folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="skald-")
+        env = self.environment()
+        stem = await self.context.stems.get(env)
         argv = [sys.executable, "-m", "work_pools.node.forked.child"]
-        return await ChildProcess.execute(self.context.stem, argv, env, folder)
+        return await ChildProcess.start(lambda fds: stem.execute(argv, env, self._folder, fds))
+
+    async def hooks_process(self, kind: str) -> ChildProcess | None:
+        """A process for hooks of this kind: the run's own was killed before its engine could; ``None`` without any.
+
+        Raises:
+            ZygoteGone: none can be started.
+        """
+        if self._hooks is not None and kind not in self._hooks:
+            return None
+        return await self._child()
+
+    def environment(self) -> dict[str, str]:
+        """The whole environment of a process of this run."""
+        own = {**self._devices(), RUN_ID_ENV: self.id}
+        return self.context.codebases.environment({**self.job.plan.env, **own})
 
     async def _watch(self, child: ChildProcess, claimed: State[Any], pool: str) -> Exit:
         gpus = f", GPUs {', '.join(self.lease.gpu_uuids)}" if self.lease.gpu_uuids else ""
-        self.say(f"started as process {child.pid}{gpus}")
+        self.say(f"started as process {child.pid} ({self._start}){gpus}")
         self._began(child.pid)
         child.attach(self.hear, lambda name, lines: self.context.logs.output(self.id, name, lines))
         if self.fenced:
@@ -248,8 +290,9 @@ class RunSupervisor:
             entrypoint=self.job.plan.entrypoint,
             path=self.job.plan.codebase.root if self.job.plan.codebase else "",
             revision=self.revision,
-            env={**self.context.child_env, **self._devices()},
+            env=self._devices(),
             result_storage=self.context.result_storage,
+            books=self.loaded is not None and not self.loaded.problem,
         )
 
     def _devices(self) -> dict[str, str | None]:
@@ -302,6 +345,8 @@ class RunSupervisor:
             case Emitted():
                 with suppress(ValueError):
                     self.context.emitter.emit(Event.model_validate(message.event))
+            case Hooks():
+                self._hooks = message.kinds
             case Applied() | Rejected():
                 self._answered(message)
 

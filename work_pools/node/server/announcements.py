@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -67,7 +67,7 @@ class Announcer:
                 f"(process {other.pid}). Stop it, or start this one with another --name."
             )
 
-    async def write(self, task_types: frozenset[str]) -> None:
+    async def write(self, task_types: frozenset[str], starts: Mapping[str, str]) -> None:
         """Announce; does nothing when nothing has changed."""
         told = Announcement(
             name=self._name,
@@ -82,6 +82,7 @@ class Announcer:
             tags=self._capacity.tags,
             limit=self._capacity.limit,
             task_types=task_types,
+            starts=starts,
         ).to_dict()
         async with self._writing:
             if told == self._written:
