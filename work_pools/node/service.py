@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,13 +32,14 @@ from work_pools.node.runs.deployments import Deployments
 from work_pools.node.runs.device_ledger import DeviceLedger
 from work_pools.node.runs.poller import Poller
 from work_pools.node.server.announcements import Announcer, is_online
+from work_pools.node.server.event_api import EventApi
 from work_pools.node.server.event_emitter import EventEmitter
 from work_pools.node.server.event_listener import EventListener
 from work_pools.node.server.run_api import RunApi
 from work_pools.node.server.run_logs import RunLogs
 from work_pools.node.settings import NodeSettings
 from work_pools.nvml import Nvml
-from work_pools.retrying import LOUD, insist, unanswered
+from work_pools.retrying import LOUD, Backoff, insist, unanswered
 
 IDLE_POLL = 20.0
 """Seconds between polls while events arrive and nothing happens."""
@@ -74,11 +75,12 @@ class NodeService:
         self.capacity = Capacity(host.cpus(), host.memory(), self._nvml.gpus, settings.tags, limit)
         api = RunApi(client, name)
         stems = Stems()
+        logs = RunLogs(self._post_logs)
         self._context = NodeContext(
             name=name,
             api=api,
-            logs=RunLogs(self._post_logs),
-            emitter=EventEmitter(),
+            logs=logs,
+            emitter=EventEmitter(EventApi(client), logs.say),
             codebases=Codebases(
                 stems, settings.spares, settings.warm_memory or self.capacity.memory // 4, child_env
             ),
@@ -111,7 +113,7 @@ class NodeService:
             wake=self.wake,
             preload=self._preload,
         )
-        self._listener = EventListener(hearing.hear, hearing.connected)
+        self._listener = EventListener(hearing.hear, hearing.connected, self._context.emitter.doubt)
         self._announcer = Announcer(client, name, pool().name, self.capacity, self._context.emitter.emit)
         self.loaded = asyncio.Event()
         self._polled = -IDLE_POLL
@@ -158,7 +160,7 @@ class NodeService:
 
     async def serve(self) -> None:
         """Poll when there is a reason to, until cancelled."""
-        failures = 0
+        backoff = Backoff(first=0.2, most=5.0)
         while True:
             await self._wait()
             self._wake.clear()
@@ -167,12 +169,12 @@ class NodeService:
                     await self._poller.take(self._pool())
                     continue
                 await self.poll()
-                failures = 0
+                backoff.reset()
             except httpx.HTTPError as error:
-                failures += 1
-                if failures == LOUD:
+                pause = backoff.failed()
+                if backoff.failures == LOUD:
                     _log.warning("the Prefect server does not answer: %s", error or type(error).__name__)
-                await asyncio.sleep(min(5.0, 0.1 * 2**failures))
+                await asyncio.sleep(pause)
                 self.wake()
             except Exception:
                 _log.exception("a poll failed; it is made again")
@@ -282,7 +284,7 @@ class NodeService:
         block = found.default_result_storage_block_id
         self._context.result_storage = str(block) if block else None
 
-    async def _post_logs(self, records: list[dict[str, Any]]) -> None:
+    async def _post_logs(self, records: Sequence[dict[str, Any]]) -> None:
         await self._client.create_logs(records)
 
 

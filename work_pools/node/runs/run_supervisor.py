@@ -344,7 +344,7 @@ class RunSupervisor:
                 self.context.logs.add(message.record)
             case Emitted():
                 with suppress(ValueError):
-                    self.context.emitter.emit(Event.model_validate(message.event))
+                    self.context.emitter.emit(Event.model_validate(message.event), self.id)
             case Hooks():
                 self._hooks = message.kinds
             case Applied() | Rejected():
