@@ -69,7 +69,10 @@ Readings = Mapping[str, GpuReading]
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What a node says of itself, as stored in a Prefect variable; ``started`` carries a zone."""
+    """What a node says of itself, as stored in a Prefect variable; ``started`` carries a zone.
+
+    ``life`` is the id of this start of the node: a later node of the same name has another one.
+    """
 
     name: str
     pool: str
@@ -83,6 +86,7 @@ class Announcement:
     tags: frozenset[str] = frozenset()
     limit: int | None = None
     task_types: frozenset[str] = field(default=frozenset())
+    life: str = ""
 
     @property
     def variable(self) -> str:

@@ -59,6 +59,8 @@ class Poller:
         answered: Callable[[RunSupervisor, Applied | Rejected], None],
     ) -> None:
         self.running: dict[str, RunSupervisor] = {}
+        self.left: dict[str, float] = {}
+        """Runs that this node had, with the monotonic time of their end: a late request may bring one back."""
         self.closed = False
         self.wake = asyncio.Event()
         self._left_some = False
@@ -234,6 +236,8 @@ class Poller:
         except Exception:
             _log.exception("run %s failed on this node", supervisor.id)
         finally:
+            if supervisor.claimed:
+                self.left[supervisor.id] = time.monotonic()
             self.running.pop(supervisor.id, None)
             if ended.end is None:
                 self._books.withdraw(supervisor.id)
