@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
+from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, WorkPoolFilter, WorkPoolFilterName
@@ -82,6 +83,15 @@ async def workers_of(client: PrefectClient, pool: str) -> list[Worker]:
         return []
 
 
+async def runs_with_ids(client: PrefectClient, run_ids: Iterable[UUID]) -> list[FlowRun]:
+    """Those that exist."""
+    found: list[FlowRun] = []
+    for some in batches(run_ids):
+        wanted = FlowRunFilter(id=with_ids(some))
+        found += await client.read_flow_runs(flow_run_filter=wanted, limit=len(some))
+    return found
+
+
 async def runs_where(client: PrefectClient, wanted: FlowRunFilter, pool: str | None = None) -> list[FlowRun]:
     """All runs, of the pool or of any, that the filter lets through."""
     chosen = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])) if pool is not None else None
@@ -96,5 +106,5 @@ async def runs_where(client: PrefectClient, wanted: FlowRunFilter, pool: str | N
     )
 
 
-def with_ids(ids: Iterable[Any]) -> FlowRunFilterId:
+def with_ids(ids: Iterable[UUID]) -> FlowRunFilterId:
     return FlowRunFilterId(any_=list(ids))

@@ -10,7 +10,7 @@ from typing import Any
 from cachetools import FIFOCache
 from prefect.events import Event
 
-from work_pools.attachments import merge
+from work_pools.attachments import next_revision, update_id_of
 from work_pools.messages import (
     POOL_RESOURCE,
     REVISION_LABEL,
@@ -92,24 +92,6 @@ class AttachmentUpdates:
                 payload=answer_payload(answer, self._context.name),
             )
         )
-
-
-def update_id_of(payload: Mapping[str, Any]) -> str | None:
-    """The id of a request that is complete; ``None`` for another."""
-    update_id = payload.get("update_id")
-    asks = any(isinstance(payload.get(key), dict) for key in ("changes", "attachments"))
-    return update_id if isinstance(update_id, str) and asks else None
-
-
-def next_revision(
-    newest: tuple[int, dict[str, Any]], payload: Mapping[str, Any]
-) -> tuple[int, dict[str, Any]]:
-    """The candidate that follows the newest revision and its attachments: replaced, or changed in places."""
-    revision, attachments = newest
-    whole = payload.get("attachments")
-    if isinstance(whole, dict):
-        return revision + 1, dict(whole)
-    return revision + 1, merge(attachments, payload.get("changes") or {})
 
 
 def answer_payload(answer: Applied | Rejected, node: str) -> dict[str, Any]:

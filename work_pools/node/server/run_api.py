@@ -26,7 +26,7 @@ from prefect.states import (
 from prefect.utilities.engine import propose_state
 
 from work_pools.messages import claim_message, claimant
-from work_pools.pages import batches, runs_where, with_ids
+from work_pools.pages import batches, runs_where, runs_with_ids, with_ids
 from work_pools.retrying import insist, unanswered
 
 AWAITING_RETRY = "AwaitingRetry"
@@ -111,11 +111,7 @@ class RunApi:
         Raises:
             httpx.HTTPError: the server does not answer; the next sweep asks again.
         """
-        found: list[FlowRun] = []
-        for some in batches(run_ids):
-            wanted = FlowRunFilter(id=with_ids(some))
-            found += await self._client.read_flow_runs(flow_run_filter=wanted, limit=len(some))
-        return found
+        return await runs_with_ids(self._client, run_ids)
 
     async def read_live(self, run_ids: Iterable[UUID]) -> list[FlowRun]:
         """Those of the runs that are in a state of ``LIVE``.
