@@ -72,7 +72,10 @@ Readings = Mapping[str, GpuReading]
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What a node says of itself, as stored in a Prefect variable; ``started`` carries a zone."""
+    """What a node says of itself, as stored in a Prefect variable; ``started`` carries a zone.
+
+    ``life`` is the id of this start of the node: a later node of the same name has another one.
+    """
 
     name: str
     pool: str
@@ -88,6 +91,7 @@ class Announcement:
     task_types: frozenset[str] = field(default=frozenset())
     starts: Mapping[str, str] = field(default_factory=dict)
     """How runs of each deployment's code start on the node, and why not warmer."""
+    life: str = ""
 
     @property
     def variable(self) -> str:

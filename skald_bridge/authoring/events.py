@@ -24,7 +24,7 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFi
 
 from skald_bridge.authoring.live import Answer, Live
 from work_pools import messages
-from work_pools.attachments import merge
+from work_pools.attachments import next_revision, update_id_of
 from work_pools.messages import Applied, Update
 
 _RETRY_AFTER = 1.0
@@ -38,7 +38,7 @@ class EventUpdates:
     def __init__(self, run_id: UUID, parameter: str) -> None:
         self._run_id = run_id
         self._parameter = parameter
-        self._resource = f"prefect.flow-run.{run_id}"
+        self._resource = f"{messages.RUN_RESOURCE}{run_id}"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._answers: asyncio.Queue[Answer | None] = asyncio.Queue()
         self._thread: threading.Thread | None = None
@@ -128,7 +128,7 @@ class EventUpdates:
             told["reason"] = answer.reason
         return Event(
             event=messages.UPDATE_APPLIED if isinstance(answer, Applied) else messages.UPDATE_REJECTED,
-            resource=Resource({"prefect.resource.id": self._resource}),
+            resource=Resource({messages.RESOURCE_ID: self._resource}),
             payload={**told, "node": platform.node()},
         )
 
@@ -141,10 +141,9 @@ async def _hear(incoming: PrefectEventSubscriber, live: Live[Any]) -> None:
 
 def _candidate(payload: dict[str, Any], live: Live[Any]) -> Update | None:
     """The next revision that a request asks for; ``None`` for a request without an id or content."""
-    update_id, changes, whole = (payload.get(key) for key in ("update_id", "changes", "attachments"))
-    if not isinstance(update_id, str) or not (isinstance(changes, dict) or isinstance(whole, dict)):
+    if (update_id := update_id_of(payload)) is None:
         _log.warning("update request ignored: it needs update_id, and changes or attachments")
         return None
     newest, revision = live.basis()
-    attachments = dict(whole) if isinstance(whole, dict) else merge(newest, changes or {})
-    return Update(update_id, revision + 1, attachments)
+    revision, attachments = next_revision((revision, newest), payload)
+    return Update(update_id, revision, attachments)

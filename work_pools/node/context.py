@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from work_pools.messages import NODE_LABEL, POOL_LABEL, WORKER_LABEL
 from work_pools.node.processes.codebases import Codebases
 from work_pools.node.processes.stems import Stems
 from work_pools.node.server.event_emitter import EventEmitter
@@ -38,7 +39,7 @@ class NodeContext:
     calm: asyncio.Event = field(default_factory=asyncio.Event)
 
     def labels(self, pool: str) -> dict[str, Any]:
-        return {"prefect.worker.name": self.name, "skald.node": self.name, "skald.pool": pool}
+        return {WORKER_LABEL: self.name, NODE_LABEL: self.name, POOL_LABEL: pool}
 
     def aside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do something off the critical path; the node waits for it before it ends."""
@@ -62,3 +63,12 @@ class NodeContext:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Until one of them is done; the others are cancelled."""
+    tasks = [asyncio.create_task(each) for each in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

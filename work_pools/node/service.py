@@ -17,12 +17,14 @@ from prefect.client.schemas.objects import FlowRun, WorkPool
 
 from work_pools import host
 from work_pools.devices import Capacity
-from work_pools.node.context import NodeContext
+from work_pools.node.context import NodeContext, first_of
+from work_pools.node.lock import NameTaken
 from work_pools.node.processes.codebases import Codebases
 from work_pools.node.processes.stems import Stems
 from work_pools.node.reconcile.abandoned_runs import AbandonedRuns
 from work_pools.node.reconcile.attachment_updates import AttachmentUpdates
 from work_pools.node.reconcile.event_router import EventRouter
+from work_pools.node.reconcile.pool_watch import PoolWatch
 from work_pools.node.reconcile.run_heartbeats import RunHeartbeats
 from work_pools.node.reconcile.state_reconciler import StateReconciler
 from work_pools.node.reconcile.stopped_processes import StoppedProcesses
@@ -31,7 +33,8 @@ from work_pools.node.runs.admission import Admission
 from work_pools.node.runs.deployments import Deployments
 from work_pools.node.runs.device_ledger import DeviceLedger
 from work_pools.node.runs.poller import Poller
-from work_pools.node.server.announcements import Announcer, is_online
+from work_pools.node.server.announcements import Announcer
+from work_pools.node.server.claim_keeper import ClaimKeeper
 from work_pools.node.server.event_api import EventApi
 from work_pools.node.server.event_emitter import EventEmitter
 from work_pools.node.server.event_listener import EventListener
@@ -39,7 +42,7 @@ from work_pools.node.server.run_api import RunApi
 from work_pools.node.server.run_logs import RunLogs
 from work_pools.node.settings import NodeSettings
 from work_pools.nvml import Nvml
-from work_pools.retrying import LOUD, Backoff, insist, unanswered
+from work_pools.retrying import LOUD, Backoff, insist
 
 IDLE_POLL = 20.0
 """Seconds between polls while events arrive and nothing happens."""
@@ -56,6 +59,7 @@ class NodeService:
         *,
         client: PrefectClient,
         name: str,
+        claim: ClaimKeeper,
         pool: Callable[[], WorkPool],
         queues: tuple[str, ...],
         limit: int | None,
@@ -64,9 +68,10 @@ class NodeService:
         heartbeat_seconds: int | None,
         child_env: dict[str, str | None],
         polled: Callable[[], None],
+        superseded: Callable[[], None],
     ) -> None:
         self._client = client
-        self._name = name
+        self._claim = claim
         self._pool = pool
         self._queues = queues
         self._settings = settings
@@ -98,12 +103,14 @@ class NodeService:
             lambda: self._poller.changed(),
         )
         self._poller = Poller(api, self.admission, queues, self._wake)
-        revisions = AttachmentUpdates(self._context, self.admission.running, str(pool().id))
-        self._overseer = StateReconciler(self._context, self.admission.running)
-        self._orphans = StuckCancellations(client, self._context, self.admission.running)
-        self._abandoned = AbandonedRuns(client, self._context, self.admission.running)
-        self._stillness = StoppedProcesses(self._context, self.admission.running)
-        self._pulses = RunHeartbeats(client, self._context, self.admission.running, heartbeat_seconds)
+        running, left = self.admission.running, self.admission.left
+        revisions = AttachmentUpdates(self._context, running, str(pool().id))
+        self._overseer = StateReconciler(self._context, running)
+        self._orphans = StuckCancellations(client, self._context, running, left, lambda: self._watch.leads)
+        self._abandoned = AbandonedRuns(self._context, running, left)
+        self._watch = PoolWatch(client, claim, self._abandoned.see_to, self._orphans.sweep)
+        self._stillness = StoppedProcesses(self._context, running)
+        self._pulses = RunHeartbeats(client, self._context, running, heartbeat_seconds)
         hearing = EventRouter(
             self._context,
             self._deployments,
@@ -114,22 +121,17 @@ class NodeService:
             preload=self._preload,
         )
         self._listener = EventListener(hearing.hear, hearing.connected, self._context.emitter.doubt)
-        self._announcer = Announcer(client, name, pool().name, self.capacity, self._context.emitter.emit)
+        self._announcer = Announcer(claim, self.capacity, self._context.emitter.emit)
         self.loaded = asyncio.Event()
         self._polled = -IDLE_POLL
         self._looked = asyncio.Event()
         self._told_polled = polled
+        self._superseded = superseded
         self._loops: list[asyncio.Task[None]] = []
 
     def wake(self) -> None:
         """Look for work at once."""
         self._wake.set()
-
-    async def check_name(self) -> None:
-        """Raises ``NameTaken`` when a living node elsewhere has this name."""
-        pool = self._pool().name
-        online = await insist(lambda: is_online(self._client, pool, self._name), "workers")
-        await insist(lambda: self._announcer.check_name(online), "announcement")
 
     async def start(self) -> None:
         """Bring everything up; returns once the node can take runs."""
@@ -147,12 +149,16 @@ class NodeService:
             self._loop(run)
         await insist(self._learn, "default result storage")
         self._context.aside(insist(lambda: self._abandoned.inherit(pool), "runs of an earlier life"))
+        self._context.aside(insist(lambda: self._watch.sweep(pool), "the pool's lead"))
+        self._loop(self._until_superseded)
         self._loop(lambda: self._listener.run(pool.id))
         self._loop(self._preload)
         self._loop(self._upkeep)
 
     async def poll(self) -> list[FlowRun]:
         """Look for work and at the node's own runs; raises ``httpx.HTTPError`` when the server is away."""
+        if self._claim.is_doubtful:
+            await self._claim.check()
         self._polled = time.monotonic()
         self._told_polled()
         self._looked.set()
@@ -176,6 +182,8 @@ class NodeService:
                     _log.warning("the Prefect server does not answer: %s", error or type(error).__name__)
                 await asyncio.sleep(pause)
                 self.wake()
+            except NameTaken:
+                return
             except Exception:
                 _log.exception("a poll failed; it is made again")
                 await asyncio.sleep(1)
@@ -187,7 +195,7 @@ class NodeService:
         running = list(self.admission.running.values())
         if running:
             _log.info("waiting up to %g s for %d tasks", grace, len(running))
-            await _first(self.admission.drained(grace), hurry.wait())
+            await first_of(self.admission.drained(grace), hurry.wait())
         for supervisor in list(self.admission.running.values()):
             supervisor.hand_back()
         await self.admission.drained(self._settings.cancel_grace + 5)
@@ -199,6 +207,7 @@ class NodeService:
             stack.push_async_callback(self._context.logs.flush)
             stack.push_async_callback(self._context.emitter.flush, 5.0)
             stack.push_async_callback(self._within(5, self._announcer.remove))
+            stack.push_async_callback(self._within(5, self._watch.release))
             await self.admission.cancel()
             await self._context.finish(10.0)
 
@@ -250,13 +259,24 @@ class NodeService:
                 await asyncio.wait_for(self._looked.wait(), self._interval())
             try:
                 await self._overseer.sweep()
-                await self._orphans.sweep(self._pool())
-                await self._abandoned.sweep(self._pool())
+                await self._abandoned.sweep()
+                await self._watch.sweep(self._pool())
                 await self._learn()
                 await self._context.codebases.refresh()
                 await self._announce()
+            except NameTaken:
+                return
             except httpx.HTTPError as error:
                 _log.debug("sweep: %s", error)
+
+    async def _until_superseded(self) -> None:
+        """Another node has the name: what runs here is taken for dead there, and must not run on."""
+        reason = await self._claim.lost()
+        _log.error("%s", reason)
+        self.admission.closed = True
+        for supervisor in list(self.admission.running.values()):
+            supervisor.fence(reason)
+        self._superseded()
 
     async def _preload(self) -> None:
         """Load the pool's flows before their first run."""
@@ -275,23 +295,7 @@ class NodeService:
 
     async def _learn(self) -> None:
         """Server settings that children need and would each ask for."""
-        try:
-            found = await self._client.read_server_default_result_storage()
-        except httpx.HTTPStatusError as error:
-            if unanswered(error):
-                raise
-            return
-        block = found.default_result_storage_block_id
-        self._context.result_storage = str(block) if block else None
+        self._context.result_storage = await self._context.api.default_result_storage()
 
     async def _post_logs(self, records: Sequence[dict[str, Any]]) -> None:
         await self._client.create_logs(records)
-
-
-async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
-    """Until one of them is done; the others are cancelled."""
-    tasks = [asyncio.create_task(each) for each in waits]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

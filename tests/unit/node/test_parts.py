@@ -65,6 +65,32 @@ def test_a_name_is_one_nodes(tmp_path: Path) -> None:
         pass
 
 
+def test_a_lock_knows_which_lives_before_it_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with NodeLock(tmp_path, "gpu", "a") as lock:
+        assert not lock.lives
+        lock.claiming("one")
+        lock.claimed("one")
+    with NodeLock(tmp_path, "gpu", "a") as lock:
+        assert lock.dead == {"one"}
+        lock.claiming("two")
+    with NodeLock(tmp_path, "gpu", "a") as lock:
+        assert lock.dead == {"one", "two"}, "which of them has the name is not known"
+        lock.claiming("three")
+        lock.refused()
+    monkeypatch.setattr("work_pools.node.lock.boot_id", lambda: "another kernel")
+    with NodeLock(tmp_path, "gpu", "a") as lock:
+        assert set(lock.lives) == {"one", "two"} and not lock.dead
+        lock.claimed("four")
+    with NodeLock(tmp_path, "gpu", "a") as lock:
+        assert lock.dead == {"four"} == set(lock.lives)
+    (path,) = (tmp_path / "run").iterdir()
+    path.write_text("no JSON")
+    with NodeLock(tmp_path, "gpu", "a") as lock:
+        assert not lock.lives
+
+
 def test_settings_name_a_bad_variable() -> None:
     given = NodeSettings.from_environment(
         {"SKALD_TAGS": " a, ,b ", "SKALD_GRACE": "1.5", "SKALD_SPARES": "0"}

@@ -65,7 +65,8 @@ async def test_before_its_claim_is_answered_a_run_s_state_is_nobody_s_interferen
 
 async def test_an_answer_that_a_newer_one_has_overtaken_is_not_obeyed() -> None:
     paused, running = (asyncio.get_running_loop().create_future() for _ in range(2))
-    run = FlowRun(id=uuid4(), flow_id=uuid4(), name="n", state=Running())
+    state = Running()
+    run = FlowRun(id=uuid4(), flow_id=uuid4(), name="n", state=state)
     tasks: list[asyncio.Task[None]] = []
     context = MagicMock(name="context")
     context.aside = lambda work: tasks.append(asyncio.create_task(work))
@@ -78,7 +79,7 @@ async def test_an_answer_that_a_newer_one_has_overtaken_is_not_obeyed() -> None:
     context.api.read = read
     lease = Lease(str(run.id), Needs(), (), datetime.now(UTC))
     life = RunSupervisor(context, run, told(run, 1, 10), MagicMock(), None, lease, False, print, print)
-    life._mine.add(str(uuid4()))
+    life._mine.add(str(state.id))
     life.child = MagicMock()
     overseer = StateReconciler(context, {life.id: life})
 

@@ -46,6 +46,8 @@ class Admission:
         changed: Callable[[], None],
     ) -> None:
         self.running: dict[str, RunSupervisor] = {}
+        self.left: dict[str, float] = {}
+        """Runs that this node had, with the monotonic time of their end: a late request may bring one back."""
         self.closed = False
         self._context = context
         self._deployments = deployments
@@ -163,6 +165,8 @@ class Admission:
         except Exception:
             _log.exception("run %s failed on this node", supervisor.id)
         finally:
+            if supervisor.claimed:
+                self.left[supervisor.id] = time.monotonic()
             self.running.pop(supervisor.id, None)
             if ended.end is None:
                 self._ledger.withdraw(supervisor.id)

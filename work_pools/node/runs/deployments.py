@@ -14,9 +14,11 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
 from prefect.client.schemas.objects import FlowRun, WorkPool
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.sorting import DeploymentSort
 
 from work_pools.job import SkaldJobConfiguration
 from work_pools.node.processes.launch_plan import LaunchPlan, plan
+from work_pools.pages import read_all
 from work_pools.retrying import insist
 
 KEPT = 1000
@@ -56,9 +58,13 @@ class Deployments:
     async def read_all(self, pool: WorkPool) -> list[Job]:
         """The job of every deployment of the pool."""
         chosen = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool.name]))
-        found = await insist(
-            lambda: self._client.read_deployments(work_pool_filter=chosen, limit=200), "deployments"
-        )
+
+        async def read(limit: int, offset: int) -> list[DeploymentResponse]:
+            return await self._client.read_deployments(
+                work_pool_filter=chosen, sort=DeploymentSort.CREATED_DESC, limit=limit, offset=offset
+            )
+
+        found = await insist(lambda: read_all(read), "deployments")
         now = time.monotonic()
         self._known = {deployment.id: (now, deployment) for deployment in found}
         self._jobs.clear()

@@ -113,6 +113,10 @@ class RunSupervisor:
         """Whether this attempt, or this node for it, set the state."""
         return state_id in self._mine
 
+    def adopt(self, state_id: str) -> None:
+        """Somebody set the state, such as a resume, and the attempt is this one still."""
+        self._mine.add(state_id)
+
     async def live(self, pool: str) -> Ended:
         """Claim the run and see it through; returns when its processes are gone and its state is settled."""
         try:
