@@ -1,0 +1,71 @@
+"""Cases played on both sides, a few at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from tests.parity.case import Case
+from tests.parity.judge import Difference, differences
+from tests.parity.play import Play
+from tests.parity.pool import Pool, Watch
+
+AT_ONCE = 4
+SETTLE_SECONDS = 8.0
+"""For a node's hooks, logs and processes that come to their end after the run."""
+LOOK_SECONDS = 1.5
+
+
+class Parity:
+    """Plays cases on both sides; what comes of each is kept."""
+
+    def __init__(self, stock: Pool, node: Pool, watch: Watch) -> None:
+        self._pools = (stock, node)
+        self._watch = watch
+        self._room = threading.Semaphore(AT_ONCE)
+        self._cases = ThreadPoolExecutor(8 * AT_ONCE, "case")
+        self._sides = ThreadPoolExecutor(2 * AT_ONCE, "side")
+        self._verdicts: dict[str, Future[list[Difference]]] = {}
+
+    def begin(self, case: Case) -> Future[list[Difference]]:
+        made = self._verdicts[case.name] = self._cases.submit(self._compare, case)
+        return made
+
+    def verdict(self, case: Case, again: bool = False) -> list[Difference]:
+        """The differences; ``again`` plays the case once more."""
+        begun = None if again else self._verdicts.get(case.name)
+        return (begun or self.begin(case)).result()
+
+    def close(self) -> None:
+        self._cases.shutdown(cancel_futures=True)
+        self._sides.shutdown()
+
+    def _compare(self, case: Case) -> list[Difference]:
+        with contextlib.ExitStack() as stack:
+            plays = [stack.enter_context(Play(case, pool, self._watch)) for pool in self._pools]
+            with self._room:
+                for performed in [self._sides.submit(play.perform) for play in plays]:
+                    performed.result()
+            found = self._settled(case, plays)
+            for play in plays:
+                play.keep()
+            return found
+
+    def _settled(self, case: Case, plays: list[Play]) -> list[Difference]:
+        """The differences that stay, once the stock side has nothing more to do."""
+
+        def look() -> list[Difference]:
+            one, other = (play.seen() for play in plays)
+            return differences(one, other, identities=case.identities, differs=frozenset(case.differs))
+
+        stock, node = plays
+        stock.rest()
+        if not node.stopped:
+            deadline = time.monotonic() + SETTLE_SECONDS
+            while look() and time.monotonic() < deadline:
+                time.sleep(LOOK_SECONDS)
+            # Equal is not yet the end: a second hook or a late error may follow.
+            time.sleep(LOOK_SECONDS)
+        return look()

@@ -1,0 +1,3 @@
+from deep import DEEP
+
+NAME = f"helper {DEEP}"

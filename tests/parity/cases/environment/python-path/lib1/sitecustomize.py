@@ -1,0 +1,3 @@
+import os
+
+os.environ["FROM_SITE"] = "lib1"

@@ -1,0 +1,20 @@
+import contextlib
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+from prefect import flow
+
+
+@flow
+def main(out: str) -> None:
+    with contextlib.redirect_stdout(io.StringIO()) as kept:
+        print("kept")
+    seen = {"kept": kept.getvalue(), "stdin": sys.stdin.read(), "closed": sys.stdin.closed}
+    seen["null"] = os.readlink("/proc/self/fd/0")
+    Path(out, "seen.json").write_text(json.dumps(seen))
+    sys.stdout.close()
+    os.close(1)
+    sys.stdin.close()

@@ -1,0 +1,10 @@
+import json
+from pathlib import Path
+
+from helper import Store
+from prefect import flow
+
+
+@flow
+def main(out: str) -> None:
+    Path(out, "seen.json").write_text(json.dumps({"stamp": Store().stamp()}))

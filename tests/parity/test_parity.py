@@ -1,0 +1,21 @@
+"""Every case, on a stock worker and on a node: what its flows saw is the same."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+
+from tests.conftest import required
+from tests.parity.both import Parity
+from tests.parity.case import Case, found
+
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in found()])
+def test_is_the_same(case: Case, parity: Parity, request: pytest.FixtureRequest) -> None:
+    if missing := [name for name in case.requires if find_spec(name) is None]:
+        required(f"packages for {case.name}: {', '.join(missing)}")
+    differences = parity.verdict(case, again=getattr(request.node, "execution_count", 1) > 1)
+    assert not differences, "\n".join([case.about, *(str(each) for each in differences)])
