@@ -32,10 +32,10 @@ async def test_a_task_begins_with_what_was_stored_after_its_node_had_asked_for_i
     run = FlowRun(id=uuid4(), flow_id=uuid4(), name="n")
     context = MagicMock(name="context")
     context.api.claim = AsyncMock(return_value=Pending())
-    context.api.told = AsyncMock(return_value=told(run, *newest) if newest else None)
+    context.api.newest = AsyncMock(return_value=told(run, *newest) if newest else None)
     lease = Lease(str(run.id), Needs(), (), datetime.now(UTC))
     life = RunSupervisor(context, run, told(run, 1, 10), MagicMock(), None, lease, False, print, print)
-    monkeypatch.setattr(life, "_child", AsyncMock(return_value=MagicMock()))
+    monkeypatch.setattr(life._launcher, "launch", AsyncMock(return_value=MagicMock()))
     monkeypatch.setattr(life, "_watch", AsyncMock(return_value=Exit(code=0)))
     monkeypatch.setattr(module, "RunFinalizer", lambda _: MagicMock(settle=AsyncMock(return_value=Ended())))
 

@@ -7,20 +7,20 @@ no frame on the way is one of the libraries that look around by themselves (``_I
 
 from __future__ import annotations
 
-import atexit
 import os
 import posix
 import sys
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from types import FrameType
 from typing import Any
 
 from work_pools.node.forked.findings import Finding
 from work_pools.node.forked.installed import is_installed
+from work_pools.node.forked.patches import exit_handlers, looks_at_paths, reads_of_environment
 from work_pools.node.forked.stamps import Reads, kind_of, link_of, listing, modules_in, stamp_of
 from work_pools.task_type import Start
 
@@ -97,15 +97,16 @@ class Observer:
         self._active = True
         self._loader = threading.get_ident()
         sys.addaudithook(self._audit)
-        restore = [self._record_stats(), self._record_environment(), self._record_exit_handlers()]
-        sys.setprofile(self._profile)
-        try:
-            yield
-        finally:
-            sys.setprofile(None)
-            for undo in restore:
-                undo()
-            self._active = False
+        with ExitStack() as stack:
+            stack.enter_context(looks_at_paths(self._looked_at))
+            stack.enter_context(reads_of_environment(self._read_variable))
+            stack.enter_context(exit_handlers(self._registered))
+            stack.callback(sys.setprofile, None)
+            sys.setprofile(self._profile)
+            try:
+                yield
+            finally:
+                self._active = False
 
     def finish(self, before: frozenset[str]) -> None:
         """Stamp what was imported; ``before`` names the modules that were there when the load began."""
@@ -152,29 +153,11 @@ class Observer:
         finally:
             self._active = active
 
-    def _record_stats(self) -> Callable[[], None]:
-        """``os.stat`` and its like are not audited: replaced while the load lasts."""
-        originals = {name: getattr(os, name) for name in ("stat", "lstat", "access", "readlink")}
-
-        def wrap(name: str, original: Any) -> Any:
-            def recorded(path: Any, *args: Any, **kwargs: Any) -> Any:
-                if self._active and not isinstance(path, int) and not kwargs.get("dir_fd"):
-                    self._looked_at(name, os.path.abspath(os.fsdecode(path)))
-                return original(path, *args, **kwargs)
-
-            return recorded
-
-        for name, original in originals.items():
-            setattr(os, name, wrap(name, original))
-
-        def undo() -> None:
-            for name, original in originals.items():
-                setattr(os, name, original)
-
-        return undo
-
-    def _looked_at(self, how: str, full: str) -> None:
-        if full.startswith(_LIVE) or is_installed(full) or not self._is_users(sys._getframe(2)):
+    def _looked_at(self, how: str, path: Any, frame: FrameType) -> None:
+        if not self._active:
+            return
+        full = os.path.abspath(os.fsdecode(path))
+        if full.startswith(_LIVE) or is_installed(full) or not self._is_users(frame):
             return
 
         def look() -> None:
@@ -187,37 +170,14 @@ class Observer:
 
         self._inactive(look)
 
-    def _record_environment(self) -> Callable[[], None]:
-        kind: Any = type(os.environ)
-        original = kind.__getitem__
+    def _read_variable(self, name: str, frame: FrameType) -> None:
+        if self._active and name in PER_RUN and self._is_users(frame, ()):
+            self.note("late", f"its import reads {name}, which a run brings with it")
 
-        def recorded(environ: Any, name: Any) -> Any:
-            if self._active and name in PER_RUN and self._is_users(sys._getframe(1), ()):
-                self.note("late", f"its import reads {name}, which a run brings with it")
-            return original(environ, name)
-
-        kind.__getitem__ = recorded
-
-        def undo() -> None:
-            kind.__getitem__ = original
-
-        return undo
-
-    def _record_exit_handlers(self) -> Callable[[], None]:
+    def _registered(self, frame: FrameType) -> None:
         """A library's own run in a fork as in a fresh process; what user code cleans up may be a run's own."""
-        original = atexit.register
-
-        def recorded(function: Any, *args: Any, **kwargs: Any) -> Any:
-            if self._active and self._is_users(sys._getframe(1)):
-                self.note("imported", "its import leaves exit handlers")
-            return original(function, *args, **kwargs)
-
-        atexit.register = recorded  # type: ignore[assignment]
-
-        def undo() -> None:
-            atexit.register = original
-
-        return undo
+        if self._active and self._is_users(frame):
+            self.note("imported", "its import leaves exit handlers")
 
     # -- what is done ---------------------------------------------------------------------------------------
 

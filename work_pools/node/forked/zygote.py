@@ -23,6 +23,7 @@ import time
 from typing import Any, NoReturn
 
 from work_pools.node.forked import packets
+from work_pools.node.forked.patches import reads_of_environment
 from work_pools.node.forked.processes import (
     adopt_orphans,
     children,
@@ -224,22 +225,12 @@ def import_prefect() -> set[str]:
     import gc
 
     asked: set[str] = set()
-    kind: Any = type(os.environ)
-    original = kind.__getitem__
-
-    def recorded(environ: Any, name: Any) -> Any:
-        asked.add(str(name))
-        return original(environ, name)
-
-    kind.__getitem__ = recorded
-    try:
+    with reads_of_environment(lambda name, _: asked.add(name)):
         from work_pools import prefect_private
         from work_pools.node.forked import child, loading  # noqa: F401
 
         prefect_private.share_ssl_contexts()
         prefect_private.rehearse()
-    finally:
-        kind.__getitem__ = original
     gc.collect()
     gc.freeze()
     return asked

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import signal
-import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -30,22 +27,22 @@ from work_pools.messages import (
 )
 from work_pools.node.context import NodeContext
 from work_pools.node.forked.loading import Loaded
-from work_pools.node.forked.processes import RUN_ID_ENV, Exit
+from work_pools.node.forked.processes import Exit
 from work_pools.node.forked.shared_flags import Intent
 from work_pools.node.processes import oom
 from work_pools.node.processes.child_process import ChildProcess
 from work_pools.node.processes.zygote_client import ZygoteGone
 from work_pools.node.runs.deployments import Job
+from work_pools.node.runs.launcher import Launcher
 from work_pools.node.runs.outcomes import Ended
 from work_pools.node.runs.run_finalizer import RunFinalizer
-from work_pools.task_type import Start
 
 CALM_AFTER = 10.0
 """Seconds after which a run's labels are written although others are still being started."""
 
 
 class RunSupervisor:
-    """``told`` is the run as the API told it; ``answered`` hears the child's answers to updates.
+    """``data`` is the run as the API gave it; ``answered`` hears the child's answers to updates.
 
     ``began`` hears the session id of the run's processes.
     """
@@ -54,7 +51,7 @@ class RunSupervisor:
         self,
         context: NodeContext,
         run: FlowRun,
-        told: dict[str, Any],
+        data: dict[str, Any],
         job: Job,
         loaded: Loaded | None,
         lease: Lease,
@@ -72,9 +69,11 @@ class RunSupervisor:
         self.child: ChildProcess | None = None
         self.proposed: tuple[int, dict[str, Any]] | None = None
         """The newest revision that the child was asked to judge, and its attachments."""
-        self._learn(told)
-        self.loaded = loaded
-        self._gpu_node = gpu_node
+        self._learn(data)
+        self._devices: dict[str, str | None] = (
+            {"CUDA_VISIBLE_DEVICES": ",".join(lease.gpu_uuids)} if gpu_node else {}
+        )
+        self._launcher = Launcher(context, self.id, job.plan, loaded, self._devices, self.say)
         self._answered = answered
         self._began = began
         self._mine: set[str] = set()
@@ -83,10 +82,6 @@ class RunSupervisor:
         self.forced = False
         self.fenced = ""
         self._stopping: asyncio.Task[None] | None = None
-        self._folder = ""
-        self._start: Start = "cold"
-        self._hooks: tuple[str, ...] | list[str] | None = None
-        """Kinds of hooks that the flow has; ``None`` while nobody has loaded it."""
         self.booked: asyncio.Task[None] | None = None
         self.policy_stored = asyncio.Event()
         """Set when the flow's retries are on the run, or need not be."""
@@ -100,8 +95,9 @@ class RunSupervisor:
     @property
     def parameter(self) -> str:
         """Name of the attachments parameter."""
-        if self.loaded and self.loaded.task_type:
-            return self.loaded.task_type.parameter
+        loaded = self._launcher.loaded
+        if loaded is not None and loaded.task_type is not None:
+            return loaded.task_type.parameter
         return next(iter(self.parameters), "attachments")
 
     @property
@@ -127,10 +123,12 @@ class RunSupervisor:
             self.concurrency_lease = claimed.state_details.deployment_concurrency_lease_id
             kills = oom.kills()
             try:
-                child, told = await asyncio.gather(self._child(), self.context.api.told(self.run.id))
-                if told is not None:
+                child, newest = await asyncio.gather(
+                    self._launcher.launch(), self.context.api.newest(self.run.id)
+                )
+                if newest is not None:
                     # Whoever changed them after the poll was told that the task begins with them.
-                    self._learn(told)
+                    self._learn(newest)
                 self.child = child
             except (ZygoteGone, OSError) as error:
                 message = f"Node {self.context.name} could not start the task's process: {error}"
@@ -145,8 +143,7 @@ class RunSupervisor:
                 return await RunFinalizer(self).settle(end, out_of_memory)
             finally:
                 child.close()
-                if self._folder:
-                    await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+                await self._launcher.clean_up()
         finally:
             self.running.set()
             if self._stopping is not None:
@@ -220,63 +217,20 @@ class RunSupervisor:
         if self.child is not None:
             self.child.kill()
 
+    async def hooks_process(self, kind: str) -> ChildProcess | None:
+        """Raises ``ZygoteGone`` or ``OSError`` when none can be started; ``None`` when the flow has no such hooks."""
+        return await self._launcher.launch_for_hooks(kind)
+
     # -- start ----------------------------------------------------------------------------------------------
 
-    def _learn(self, told: dict[str, Any]) -> None:
-        self._told = told
-        self.revision = int(told.get("labels", {}).get(REVISION_LABEL, 1))
-        self.parameters: dict[str, Any] = dict(told.get("parameters") or {})
-
-    async def _child(self) -> ChildProcess:
-        """A process of the warmest kind that its code and environment allow."""
-        plan, codebases = self.job.plan, self.context.codebases
-        reason = plan.reason or (self.loaded.problem if self.loaded else "")
-        if plan.codebase is not None and not reason:
-            try:
-                version = await codebases.current(plan.codebase)
-                self.loaded = version.loaded
-                self._hooks = version.loaded.hooks
-                shared = codebases.environment(dict(plan.codebase.env))
-                if version.choice.start == "cold":
-                    reason = version.choice.why
-                elif plan.own_env and not self.context.stems.serve_both(self.environment(), shared):
-                    reason = f"it has variables of its own ({', '.join(sorted(plan.own_env))})"
-                else:
-                    self._start = "late" if plan.own_env else version.choice.start
-                    return await version.child(self.environment(), own=bool(plan.own_env))
-            except ZygoteGone as error:
-                reason = str(error)
-        return await self.ordinary_process(reason)
-
-    async def ordinary_process(self, reason: str) -> ChildProcess:
-        """A new interpreter, as Prefect's process worker starts one, with a folder of its own to begin in."""
-        self._start = "cold"
-        self.say(f"a new interpreter is used: {reason}")
-        if not self._folder:
-            self._folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="skald-")
-        env = self.environment()
-        stem = await self.context.stems.get(env)
-        argv = [sys.executable, "-m", "work_pools.node.forked.child"]
-        return await ChildProcess.start(lambda fds: stem.execute(argv, env, self._folder, fds))
-
-    async def hooks_process(self, kind: str) -> ChildProcess | None:
-        """A process for hooks of this kind: the run's own was killed before its engine could; ``None`` without any.
-
-        Raises:
-            ZygoteGone: none can be started.
-        """
-        if self._hooks is not None and kind not in self._hooks:
-            return None
-        return await self._child()
-
-    def environment(self) -> dict[str, str]:
-        """The whole environment of a process of this run."""
-        own = {**self._devices(), RUN_ID_ENV: self.id}
-        return self.context.codebases.environment({**self.job.plan.env, **own})
+    def _learn(self, data: dict[str, Any]) -> None:
+        self._data = data
+        self.revision = int(data.get("labels", {}).get(REVISION_LABEL, 1))
+        self.parameters: dict[str, Any] = dict(data.get("parameters") or {})
 
     async def _watch(self, child: ChildProcess, claimed: State[Any], pool: str) -> Exit:
         gpus = f", GPUs {', '.join(self.lease.gpu_uuids)}" if self.lease.gpu_uuids else ""
-        self.say(f"started as process {child.pid} ({self._start}){gpus}")
+        self.say(f"started as process {child.pid} ({self._launcher.start}){gpus}")
         self._began(child.pid)
         child.attach(self.hear, lambda name, lines: self.context.logs.output(self.id, name, lines))
         if self.fenced:
@@ -289,27 +243,23 @@ class RunSupervisor:
         return await child.exited()
 
     def request(self, state: State[Any]) -> Run:
+        loaded = self._launcher.loaded
         return Run(
-            flow_run={**self._told, **_state_fields(state)},
+            flow_run={**self._data, **_state_fields(state)},
             entrypoint=self.job.plan.entrypoint,
             path=self.job.plan.codebase.root if self.job.plan.codebase else "",
             revision=self.revision,
-            env=self._devices(),
+            env=self._devices,
             result_storage=self.context.result_storage,
-            books=self.loaded is not None and not self.loaded.problem,
+            books=loaded is not None and not loaded.problem,
         )
-
-    def _devices(self) -> dict[str, str | None]:
-        if not self._gpu_node:
-            return {}
-        return {"CUDA_VISIBLE_DEVICES": ",".join(self.lease.gpu_uuids)}
 
     async def _book(self, child: ChildProcess, pool: str) -> None:
         """What need not precede user code: policy, labels, process id."""
-        policy = self._policy()
+        policy, loaded = self._policy(), self._launcher.loaded
         fields: dict[str, Any] = {"infrastructure_pid": str(child.pid)}
-        if self.loaded is not None and self.loaded.version is not None:
-            fields["flow_version"] = self.loaded.version
+        if loaded is not None and loaded.version is not None:
+            fields["flow_version"] = loaded.version
         try:
             if policy is not None:
                 fields["empirical_policy"] = policy
@@ -326,7 +276,7 @@ class RunSupervisor:
 
     def _policy(self) -> dict[str, Any] | None:
         """The run's policy with the flow's retries in it; ``None`` when it has no effect."""
-        loaded, policy = self.loaded, self.run.empirical_policy
+        loaded, policy = self._launcher.loaded, self.run.empirical_policy
         retries = policy.retries if policy.retries is not None else (loaded.retries if loaded else None)
         if not retries:
             return None
@@ -350,11 +300,11 @@ class RunSupervisor:
                 with suppress(ValueError):
                     self.context.emitter.emit(Event.model_validate(message.event), self.id)
             case Hooks():
-                self._hooks = message.kinds
+                self._launcher.hooks = message.kinds
             case Applied() | Rejected():
                 self._answered(message)
 
 
 def _state_fields(state: State[Any]) -> dict[str, Any]:
-    told = state.model_dump(mode="json")
-    return {"state": told, "state_id": told["id"], "state_type": told["type"], "state_name": told["name"]}
+    data = state.model_dump(mode="json")
+    return {"state": data, "state_id": data["id"], "state_type": data["type"], "state_name": data["name"]}

@@ -94,8 +94,8 @@ class RunApi:
         except ObjectNotFound:
             return None
 
-    async def told(self, run_id: UUID) -> dict[str, Any] | None:
-        """The run as the API tells it; ``None`` when it was deleted."""
+    async def newest(self, run_id: UUID) -> dict[str, Any] | None:
+        """The run as the API gives it; ``None`` when it was deleted."""
         try:
             answer = await insist(
                 lambda: self._client.request("GET", "/flow_runs/{id}", path_params={"id": run_id}), "run"
