@@ -26,7 +26,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 def test_a_refused_event_costs_no_run_a_state(strict: Bench, tmp_path: Path) -> None:
-    refused, other = (strict.deploy(f"refused.py:{name}") for name in ("refused_events", "three_steps"))
+    refused, other = (strict.deploy(f"events.py:{name}") for name in ("refused_events", "three_steps"))
     run = strict.run(refused, tmp_path)
     others = [strict.run(other, tmp_path) for _ in range(3)]
     for each in (run, *others):
@@ -40,7 +40,7 @@ def test_a_refused_event_costs_no_run_a_state(strict: Bench, tmp_path: Path) -> 
 
 
 def test_a_refused_log_record_costs_no_run_a_line(strict: Bench, tmp_path: Path) -> None:
-    refused, other = strict.deploy("refused.py:refused_logs"), strict.deploy("talkative")
+    refused, other = strict.deploy("events.py:refused_logs"), strict.deploy("talkative")
     run, talkative = strict.run(refused, tmp_path), strict.run(other, tmp_path)
     log = strict.says(run, "refused by the Prefect server")
     assert "before" in log and "after" in log and "of a level that" not in log

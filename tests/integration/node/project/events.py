@@ -1,4 +1,4 @@
-"""A flow whose run says what a server refuses, among what it takes."""
+"""Flows whose runs say what a server takes, and what it refuses."""
 
 from __future__ import annotations
 
@@ -36,3 +36,9 @@ def refused_logs(folder: str) -> None:
     logger.info("before")
     logger.log(10**20, "of a level that no database takes")
     logger.info("after")
+
+
+@flow
+def one_event(folder: str) -> None:
+    step(0)
+    emit_event("test.one", resource={"prefect.resource.id": "test.thing"})
