@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterab
 from typing import Any, TypeVar
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, WorkPoolFilter, WorkPoolFilterName
 from prefect.client.schemas.objects import FlowRun, Worker
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import ObjectNotFound
 
 PAGE = 200
 """Prefect's own limit of entries in one answer; it refuses to be asked for more."""
@@ -75,12 +75,21 @@ def batches(ids: Iterable[T], size: int = PAGE) -> Iterator[list[T]]:
 
 async def workers_of(client: PrefectClient, pool: str) -> list[Worker]:
     """All workers of the pool, dead or alive; none of a pool that there is not."""
-    try:
-        return await read_all_moving(
-            lambda limit, offset: client.read_workers_for_work_pool(pool, limit=limit, offset=offset)
-        )
-    except ObjectNotFound:
-        return []
+    return await read_all_moving(worker_reader(client, pool))
+
+
+def worker_reader(client: PrefectClient, pool: str) -> Read[Worker]:
+    """Reads workers of the pool, those heard of last first; none of a pool that there is not."""
+
+    async def read(limit: int, offset: int) -> list[Worker]:
+        try:
+            return await client.read_workers_for_work_pool(pool, limit=limit, offset=offset)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == httpx.codes.NOT_FOUND:
+                return []
+            raise
+
+    return read
 
 
 async def runs_with_ids(client: PrefectClient, run_ids: Iterable[UUID]) -> list[FlowRun]:

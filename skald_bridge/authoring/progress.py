@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import (
@@ -18,6 +19,7 @@ from prefect.client.schemas.filters import (
 from prefect.settings import get_current_settings
 
 from skald_bridge.authoring.context import current_run
+from work_pools.retrying import unanswered
 
 INTERVAL = 0.5
 """Least seconds between two writes."""
@@ -83,10 +85,12 @@ class _Writer:
             try:
                 self._write(made)
                 failures = 0
-            except Exception:
+            except Exception as error:
+                # Whatever it is, a flow does not end for it.
                 failures += 1
-                _log.debug("progress not written", exc_info=True)
-                if failures < _ATTEMPTS:
+                away = isinstance(error, httpx.HTTPError) and unanswered(error)
+                _log.log(logging.DEBUG if away else logging.WARNING, "progress not written: %r", error)
+                if away and failures < _ATTEMPTS:
                     self._put_back(made)
             # The main thread's end cuts the pause short.
             threading.main_thread().join(INTERVAL)

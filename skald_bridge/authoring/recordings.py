@@ -21,13 +21,13 @@ from skald_bridge.authoring.context import current_run
 from skald_bridge.authoring.progress import plain_http
 from skald_bridge.domain.errors import InvalidInput
 from work_pools.messages import RECORDING
+from work_pools.retrying import unanswered
 
 KEPT = 100_000
 """Recordings that wait while Prefect does not answer; the oldest go first."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 LAST_SECONDS = 20.0
 """How long an ending process goes on trying."""
-_NOT_NOW = frozenset({408, 425, 429})
 _log = logging.getLogger("skald.recordings")
 
 
@@ -159,10 +159,8 @@ class _Writer:
 
 def _refused(error: Exception) -> bool:
     """Whether trying again is of no use."""
-    if not isinstance(error, httpx.HTTPStatusError):
-        return False
-    code = error.response.status_code
-    return 400 <= code < 500 and code not in _NOT_NOW
+    away = isinstance(error, OSError) or (isinstance(error, httpx.HTTPError) and unanswered(error))
+    return not away
 
 
 def _wait(seconds: float) -> None:

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import Variable, Worker
-from prefect.exceptions import ObjectNotFound
 
 from work_pools.devices import Announcement
 from work_pools.node.lock import NameTaken, NodeLock
@@ -29,7 +28,7 @@ from work_pools.node.server.name_claims import (
     judge,
     refusal,
 )
-from work_pools.pages import pages
+from work_pools.pages import pages, worker_reader
 from work_pools.retrying import insist
 
 TAG = "skald-node"
@@ -159,15 +158,10 @@ class ClaimKeeper:
 
 async def _worker(client: PrefectClient, pool: str, name: str) -> Worker | None:
     """Those heard of last come first: one that lives is found soon."""
-    try:
-        async for page in pages(
-            lambda limit, offset: client.read_workers_for_work_pool(pool, limit=limit, offset=offset)
-        ):
-            for worker in page:
-                if worker.name == name:
-                    return worker
-    except ObjectNotFound:
-        return None
+    async for page in pages(worker_reader(client, pool)):
+        for worker in page:
+            if worker.name == name:
+                return worker
     return None
 
 
