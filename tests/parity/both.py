@@ -13,9 +13,9 @@ from tests.parity.play import Play
 from tests.parity.pool import Pool, Watch
 
 AT_ONCE = 4
-SETTLE_SECONDS = 8.0
+SETTLE_SECONDS = 20.0
 """For a node's hooks, logs and processes that come to their end after the run."""
-LOOK_SECONDS = 1.5
+LOOK_SECONDS = 2.0
 
 
 class Parity:
@@ -56,12 +56,19 @@ class Parity:
     def _settled(self, case: Case, plays: list[Play]) -> list[Difference]:
         """The differences that stay, once the stock side has nothing more to do."""
 
-        def look() -> list[Difference]:
-            one, other = (play.seen() for play in plays)
-            return differences(one, other, identities=case.identities, differs=frozenset(case.differs))
-
         stock, node = plays
         stock.rest()
+        reference = stock.seen()
+
+        def look() -> list[Difference]:
+            return differences(
+                reference,
+                node.seen(),
+                identities=case.identities,
+                differs=frozenset(case.differs),
+                unsettled=frozenset(case.unsettled),
+            )
+
         if not node.stopped:
             deadline = time.monotonic() + SETTLE_SECONDS
             while look() and time.monotonic() < deadline:

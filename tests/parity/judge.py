@@ -31,13 +31,19 @@ class Difference:
 
 
 def differences(
-    stock: Sequence[Seen], node: Sequence[Seen], *, identities: frozenset[str], differs: frozenset[str]
+    stock: Sequence[Seen],
+    node: Sequence[Seen],
+    *,
+    identities: frozenset[str],
+    differs: frozenset[str],
+    unsettled: frozenset[str] = frozenset(),
 ) -> list[Difference]:
     """Nothing if a stranger could not tell the sides apart.
 
     Args:
         identities: fields whose values are replaced by the number of the run that had them first.
         differs: fields that are said to differ by nature: they must, in at least one run.
+        unsettled: fields that are not compared.
     """
     found = [
         Difference("all runs", "what the flows reported", *(_reported(side) for side in (stock, node)))
@@ -52,7 +58,7 @@ def differences(
     for one, other in zip(stock, node, strict=False):
         for name in sorted(one.fields.keys() | other.fields.keys()):
             ours, theirs = one.fields.get(name, NOTHING), other.fields.get(name, NOTHING)
-            if ours == theirs:
+            if ours == theirs or name in unsettled:
                 continue
             if name in differs:
                 by_nature.add(name)

@@ -32,8 +32,10 @@ PULLING = (
     "All deployment steps",
     "Changing working directory to",
     "Importing flow code from",
+    "Started flow run heartbeat",
+    "Stopped flow run heartbeat",
 )
-"""What Prefect logs of fetching the code: a node has it."""
+"""What Prefect logs of fetching the code, which a node has, and of heartbeats, which are the node's."""
 ERROR = 40
 LIGHT = {"code", "imports", "output", "sharing"}
 """Kinds where the stock worker is told its own command: it then starts one fresh interpreter a run instead of two."""
@@ -50,6 +52,7 @@ class Run:
     label: str
     id: str
     out: Path
+    endless: bool = False
 
 
 class Play:
@@ -119,7 +122,7 @@ class Play:
             parameters = {"out": str(out), **more.get("parameters", {})}
             run = self.pool.run(self._deployment(deployment), parameters, job)
             told = " ".join([deployment, *map(str, more.get("parameters", {}).values())])
-            self.runs.append(Run(f"run {number} ({told})", run, out))
+            self.runs.append(Run(f"run {number} ({told})", run, out, bool(more.get("endless"))))
             waited = more.get("await", "end")
             if waited == "end":
                 self._wait_for(self.runs[-1])
@@ -171,7 +174,8 @@ class Play:
 
     def _end(self, _: object, __: object) -> None:
         for run in self.runs:
-            self._wait_for(run)
+            if not (run.endless and self.pool.kind == STOCK):
+                self._wait_for(run)
 
     def _sh(self, command: str, _: object) -> None:
         done = subprocess.run(
@@ -258,13 +262,13 @@ class Play:
         return sorted(made.values(), key=lambda log: str(log["timestamp"]))
 
     def _output(self, run: Run, logs: list[dict[str, Any]]) -> list[str]:
-        """What the run's processes wrote behind ``OUT|`` on a line of their output: the first and the last 20."""
+        """What the run's processes wrote behind ``OUT|`` on a line of their output, sorted: the first and the last 20."""
         mark = f"{run.out}|"
         if self.pool.kind == NODE:
             lines = [log["message"] for log in logs if log["name"] in OUTPUT]
         else:
             lines = self.pool.log.read_bytes().decode(errors="replace").split("\n")
-        marked = [line.rpartition(mark)[2] for line in lines if mark in line]
+        marked = sorted(part for line in lines for part in line.split(mark)[1:])
         return marked if len(marked) <= 40 else [*marked[:20], *marked[-20:]]
 
     def _plain(self, fields: dict[str, Any], run: Run, name: str) -> dict[str, Any]:

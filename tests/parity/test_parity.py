@@ -10,7 +10,7 @@ from tests.conftest import required
 from tests.parity.both import Parity
 from tests.parity.case import Case, found
 
-pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in found()])

@@ -16,9 +16,15 @@ Row = dict[str, Any]
 
 
 def add_workers(
-    server: PrefectServer, pool_id: str, names: Iterable[str], *, online: bool, silent: timedelta
+    server: PrefectServer,
+    pool_id: str,
+    names: Iterable[str],
+    *,
+    online: bool,
+    silent: timedelta,
+    interval: int = 30,
 ) -> None:
-    """Workers of the pool that were last heard of ``silent`` ago."""
+    """Workers of the pool that were last heard of ``silent`` ago; ``interval``: seconds between heartbeats."""
     heard = _text(datetime.now(UTC) - silent)
     rows = [
         {
@@ -26,7 +32,7 @@ def add_workers(
             "name": name,
             "work_pool_id": pool_id,
             "last_heartbeat_time": heard,
-            "heartbeat_interval_seconds": 30,
+            "heartbeat_interval_seconds": interval,
             "status": "ONLINE" if online else "OFFLINE",
         }
         for name in names

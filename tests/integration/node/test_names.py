@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.integration.node.harness import Bench, Node, appears, gone
 from tests.services.crowd import add_workers, age_variable
-from tests.services.poll import until
+from tests.services.poll import auntil, until
 from tests.services.prefect_server import PrefectServer
 from work_pools.node.lock import NameTaken, NodeLock
 from work_pools.node.server import variables
@@ -146,7 +146,7 @@ async def test_of_many_that_find_a_stale_claim_one_gets_the_name(
         # Behind the 200 that were heard of last.
         others = [f"busy-{number}-{place}" for place in range(250)]
         add_workers(lonely.server, pool, others, online=True, silent=timedelta(0))
-        add_workers(lonely.server, pool, [name], online=False, silent=timedelta(hours=1))
+        add_workers(lonely.server, pool, [name], online=False, silent=timedelta(hours=1), interval=1)
         homes = [tmp_path / f"{name}-{place}" for place in range(5)]
         found = await asyncio.gather(*(claim(client, lonely.pool, name, home) for home in homes))
         assert sum(isinstance(each, NameTaken) for each in found) == 4, found
@@ -164,6 +164,25 @@ async def test_a_living_holder_behind_the_newest_200_workers_keeps_its_name(
     add_workers(lonely.server, pool, ["held"], online=True, silent=timedelta(seconds=20))
     refused = await claim(client, lonely.pool, "held", tmp_path)
     assert isinstance(refused, NameTaken) and "s ago" in str(refused)
+
+
+async def test_a_holder_that_is_silent_since_the_server_was_away_is_heard_first(
+    client: PrefectClient, lonely: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = lonely.api("GET", f"/work_pools/{lonely.pool}")["id"]
+    held = first_announcement("held", lonely.pool, frozenset(), None)
+    await variables.create(client, held.variable, held.to_dict(), [])
+    age_variable(lonely.server, held.variable, timedelta(hours=1))
+    add_workers(lonely.server, pool, ["held"], online=False, silent=timedelta(minutes=10))
+    asked = asyncio.create_task(claim(client, lonely.pool, "held", tmp_path))
+
+    async def waits() -> bool:
+        return "waiting: is process" in caplog.text
+
+    await auntil(waits, 30, "it is not taken for dead at once")
+    await client.send_worker_heartbeat(lonely.pool, "held", heartbeat_interval_seconds=30)
+    refused = await asyncio.wait_for(asked, 30)
+    assert isinstance(refused, NameTaken)
 
 
 async def test_a_claim_that_somebody_removed_is_made_anew_and_one_that_is_anothers_is_lost(

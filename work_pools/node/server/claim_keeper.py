@@ -47,7 +47,7 @@ async def take_name(client: PrefectClient, announcement: Announcement, lock: Nod
         announcement.name, announcement.pool, announcement.life, frozenset(lock.lives), lock.dead
     )
     lock.claiming(announcement.life)
-    first: Holder | None = None
+    first: tuple[Holder, datetime] | None = None
     while True:
         made = await insist(
             lambda: variables.create(client, announcement.variable, announcement.to_dict(), [TAG]), "claim"
@@ -59,7 +59,10 @@ async def take_name(client: PrefectClient, announcement: Announcement, lock: Nod
             continue
         worker = await insist(lambda: _worker(client, announcement.pool, announcement.name), "workers")
         holder = _holder(there, worker)
-        verdict = judge(holder, claimant, now, first)
+        if first is None:
+            verdict = judge(holder, claimant, now)
+        else:
+            verdict = judge(holder, claimant, now, first[0], now - first[1])
         match verdict:
             case Keep():
                 made = holder.claim
@@ -70,7 +73,8 @@ async def take_name(client: PrefectClient, announcement: Announcement, lock: Nod
             case Watch():
                 if first is None:
                     _log.warning("waiting: is process %d on host %s alive?", holder.pid, holder.host)
-                first = first or holder
+                if first is None or first[0].heard != holder.heard:
+                    first = holder, now
                 await asyncio.sleep(AGAIN)
             case Refuse(message):
                 lock.refused()

@@ -14,6 +14,8 @@ HEARTBEATS = 3
 """Heartbeats of a worker after which Prefect itself calls it offline."""
 INTERVAL = timedelta(seconds=30)
 """Between a worker's heartbeats, where the worker does not say."""
+LATE = timedelta(seconds=2)
+"""By which a heartbeat may come late."""
 STARTING = timedelta(seconds=15)
 """What a node gets from its claim to its first heartbeat."""
 
@@ -58,7 +60,7 @@ class Replace:
 
 @dataclass(frozen=True)
 class Watch:
-    """The holder was this node before the machine was booted, or this machine's disk is a copy: look again."""
+    """It is not certain whether the holder lives: look again."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,27 @@ class Claimant:
     dead: frozenset[str] = frozenset()
 
 
-def judge(holder: Holder, claimant: Claimant, now: datetime, first: Holder | None = None) -> Verdict:
-    """``now`` is the server's clock, ``first`` the holder as it was at the first look."""
+def judge(
+    holder: Holder,
+    claimant: Claimant,
+    now: datetime,
+    first: Holder | None = None,
+    watched: timedelta = timedelta(),
+) -> Verdict:
+    """``now`` is the server's clock, ``first`` the holder as it was when it began to be ``watched``.
+
+    A silent one is watched for a heartbeat: the server may have been away, and have heard nobody. So is one that
+    was this node before a boot; it lives if the disk of this machine is a copy of its.
+    """
     if holder.life and holder.life == claimant.life:
         return Keep()
-    if holder.life in claimant.dead or not holder.is_fresh(now):
+    if holder.life in claimant.dead:
         return Replace()
-    if holder.life in claimant.earlier and (first is None or first.heard == holder.heard):
+    silent = first is None or first.heard == holder.heard
+    if not holder.is_fresh(now):
+        enough = first is not None and watched >= max(1.5 * holder.interval, holder.interval + LATE)
+        return Replace() if silent and enough else Watch()
+    if holder.life in claimant.earlier and silent:
         return Watch()
     return Refuse(refusal(holder, claimant.name, claimant.pool, now))
 

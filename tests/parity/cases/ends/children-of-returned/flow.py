@@ -27,7 +27,7 @@ def start(out: str, how: str) -> None:
     elif how == "session":
         started(out, subprocess.Popen(["sleep", "1000"], start_new_session=True).pid)
     elif how == "bare":
-        command = "env -i setsid sleep 1000 & echo $!; disown"
+        command = "env -i setsid sleep 1000 > /dev/null & echo $!; disown"
         shell = ["setsid", "bash", "-c", command]
         done = subprocess.run(shell, env={}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         started(out, int(done.stdout))
@@ -60,5 +60,3 @@ def main(out: str, how: str, end: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if end == "cancel":
         time.sleep(200)
-    if end == "return" and how in ("spawn", "forkserver"):
-        os._exit(0)

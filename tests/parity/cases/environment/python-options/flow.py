@@ -1,7 +1,6 @@
 import faulthandler
 import json
 import sys
-import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -39,7 +38,6 @@ def main(out: str) -> None:
         "unbuffered": sys.stdout.write_through,
         "bytecode": sys.dont_write_bytecode,
         "prefix": sys.pycache_prefix,
-        "traced": tracemalloc.get_traceback_limit() if tracemalloc.is_tracing() else 0,
         "options": sorted(each for each in sys.warnoptions if "UserWarning" in each),
         "cached": helper.__cached__ is not None and Path(helper.__cached__).exists(),
     }

@@ -28,8 +28,8 @@ def main(out: str) -> None:
     libc.fflush(None)
     os.write(1, out.encode() + b"|no utf-8: \xff\xfe\n")
     for number in range(0, 101, 10):
-        os.write(2, f"\r{number}%".encode())
-    os.write(2, b"\r" + line("100%").encode())
+        os.write(1, f"\r{number}%".encode())
+    os.write(1, b"\r" + line("100%").encode())
     print(line("umlauts: \u00e4\u00f6\u00fc \u2603"), end="")
     sys.stdout.flush()
     os.write(1, line("without an end", "").encode())

@@ -18,6 +18,11 @@ def name(handler) -> str:
     return getattr(handler, "__name__", str(handler)) if callable(handler) else str(handler)
 
 
+def main_module() -> list:
+    main = sys.modules["__main__"]
+    return [Path(getattr(main, "__file__", "")).name, main.__spec__ and main.__spec__.name]
+
+
 def process() -> dict:
     umask = os.umask(0)
     os.umask(umask)
@@ -27,15 +32,16 @@ def process() -> dict:
         "argv": sys.argv,
         "orig_argv": [Path(each).name for each in sys.orig_argv],
         "executable": sys.executable,
-        "flags": str(sys.flags),
-        "path": [each for each in sys.path if "site-packages" not in each],
+        "flags": {
+            each: getattr(sys.flags, each)
+            for each in dir(sys.flags)
+            if not each.startswith(("_", "n_", "safe")) and each not in ("index", "count")
+        },
+        "safe_path": sys.flags.safe_path,
+        "path": list(dict.fromkeys(each for each in sys.path if "site-packages" not in each)),
         "cwd": own,
         "pwd": os.environ.get("PWD"),
-        "main": [
-            sys.modules["__main__"].__name__,
-            Path(getattr(sys.modules["__main__"], "__file__", "")).name,
-        ],
-        "main_spec": getattr(sys.modules["__main__"].__spec__, "name", None),
+        "main": main_module(),
         "signals": {
             each.name: name(signal.getsignal(each))
             for each in sorted(signal.valid_signals())
@@ -55,7 +61,7 @@ def process() -> dict:
         "threads": sorted(each.name for each in threading.enumerate() if each is threading.main_thread()),
         "current": threading.current_thread() is threading.main_thread(),
         "kernel_name": Path("/proc/self/comm").read_text().strip(),
-        "stdin": os.readlink("/proc/self/fd/0"),
+        "stdin": os.readlink("/proc/self/fd/0").partition(":")[0],
         "stdout": os.readlink("/proc/self/fd/1").partition(":")[0],
         "stdin_tty": sys.stdin.isatty(),
         "encodings": [
@@ -86,10 +92,14 @@ def main(out: str) -> None:
     environment = {
         key: os.environ[key]
         for key in sorted(os.environ)
-        if key.startswith(("PREFECT", "PYTHON", "TZ", "LANG", "LC_", "VIRTUAL"))
+        if key.startswith(("PREFECT__", "PYTHON", "TZ", "LANG", "LC_", "VIRTUAL")) and "WORKER" not in key
     }
-    for key in ("PREFECT__FLOW_RUN_ID",):
-        environment[key] = environment.get(key, "") == str(flow_run.id)
+    environment["PREFECT__FLOW_RUN_ID"] = environment.get("PREFECT__FLOW_RUN_ID") == str(flow_run.id)
+    environment["PREFECT__DEPLOYMENT_ID"] = environment.get("PREFECT__DEPLOYMENT_ID") == str(deployment.id)
+    environment["PREFECT__DEPLOYMENT_NAME"] = environment.get("PREFECT__DEPLOYMENT_NAME") == deployment.name
+    environment["PREFECT__FLOW_ID"] = environment.get("PREFECT__FLOW_ID") == str(
+        FlowRunContext.get().flow_run.flow_id
+    )
     context = FlowRunContext.get()
     seen = {
         "at_import": AT_IMPORT,
@@ -102,8 +112,7 @@ def main(out: str) -> None:
             "loader": type(__loader__).__name__,
             "in_modules": sys.modules.get(__name__) is not None,
         },
-        "environment": {key: value for key, value in environment.items() if "_API_URL" not in key},
-        "only_in_environ": sorted(key for key in os.environ if key.startswith(("SKALD", "PREFECT__"))),
+        "environment": environment,
         "runtime": [flow_run.flow_name, flow_run.run_count, list(flow_run.parameters), deployment.version],
         "context": [context.flow.name, type(context.task_runner).__name__, context.start_time is not None],
         "prefect": prefect.__version__,
