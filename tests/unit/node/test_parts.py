@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +246,36 @@ def test_a_line_without_end_takes_no_more_memory_than_its_head() -> None:
     for _ in range(100):
         assert lines.feed(b"y" * 65536) == []
     assert lines.rest() == ["y" * LONGEST + " … [cut]"]
+
+
+async def test_a_task_that_logs_faster_than_the_server_takes_it_is_held_up_and_nothing_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_logs, "CROWDED", 6)
+    monkeypatch.setattr(run_logs, "ROOMY", 3)
+    monkeypatch.setattr(run_logs, "BATCH", 2)
+    answers: list[bool] = []
+    sent: list[str] = []
+
+    async def send(records: Sequence[dict[str, Any]]) -> None:
+        if answers and not answers.pop(0):
+            raise httpx.ConnectError("away")
+        sent.extend(each["message"] for each in records)
+
+    logs = RunLogs(send)
+    resumed: list[int] = []
+    for number in range(5):
+        logs.say("r", str(number))
+    assert not logs.hold(lambda: resumed.append(len(sent)))
+    logs.say("r", "5")
+    assert logs.hold(lambda: resumed.append(len(sent)))
+    await logs.flush()
+    assert resumed == [4] and sent == [str(number) for number in range(6)]
+
+    for number in range(6):
+        logs.say("r", str(number))
+    assert logs.hold(lambda: resumed.append(-1))
+    answers[:] = [False]
+    await logs.flush(tries=1)
+    assert resumed[-1] == -1, "a server that is away holds nobody up"
+    assert not logs.hold(lambda: None)

@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from prefect.flows import Flow
 
 FLAGS_FD_ENV = "SKALD_FLAGS_FD"
+HELD_SECONDS = 30.0
+"""What a log record waits at most for the node to have room for it."""
 _OURS = ("skald_bridge", "work_pools", "blocks")
 _OUR_THREADS = ("skald-", "RunSyncEventLoop", "GlobalEventLoop", "EventsWorker", "APILogWorker")
 Finder = Callable[[Run, "FlowRun"], "Flow[..., Any]"]
@@ -99,12 +102,12 @@ def _serve(channel_fd: int, flags_fd: int, find: Finder) -> int:
     # User code may have set a default timeout.
     sock.settimeout(None)
     node = channel.Channel(sock)
-    page = SharedFlags(flags_fd)
+    flags = SharedFlags(flags_fd)
     channel.adopt(node)
     prefect_private.share_ssl_contexts()
-    prefect_private.forward_logs(lambda log: node.send(Logged(log)))
+    prefect_private.forward_logs(lambda log: _log(log, node, flags))
     prefect_private.forward_events(lambda event: node.send(Emitted(event)))
-    prefect_private.install(_host(node, page))
+    prefect_private.install(_host(node, flags))
     with contextlib.suppress(Exception):
         prefect_private.warm()
     node.send(Warm(os.getpid()))
@@ -167,21 +170,28 @@ def _say_unloadable(run: FlowRun, error: Exception) -> None:
     flow_run_logger(run).error("The flow could not be loaded", exc_info=error)
 
 
-def _host(node: channel.Channel, page: SharedFlags) -> Any:
+def _log(log: dict[str, Any], node: channel.Channel, flags: SharedFlags) -> None:
+    deadline = time.monotonic() + HELD_SECONDS
+    while flags.held and time.monotonic() < deadline:
+        time.sleep(0.01)
+    node.send(Logged(log))
+
+
+def _host(node: channel.Channel, flags: SharedFlags) -> Any:
     from work_pools import prefect_private
 
     class Host(prefect_private.Host):
         def intent(self) -> str | None:
-            return page.intent
+            return flags.intent
 
         def suspension_seen(self) -> bool:
-            seen = page.suspended
+            seen = flags.suspended
             if seen:
-                page.suspended = False
+                flags.suspended = False
             return seen
 
         def policy_stored(self) -> bool:
-            return page.policy_stored
+            return flags.policy_stored
 
         def stated(self, state: Any) -> None:
             with contextlib.suppress(OSError):

@@ -71,6 +71,19 @@ class ChildProcess:
         for name, output in zip(("stdout", "stderr"), self._outputs, strict=True):
             output.listen(partial(lines, name))
 
+    def hold(self) -> None:
+        """Let it wait when it logs or prints, until ``resume``."""
+        if self._open:
+            self.flags.held = True
+            for output in self._outputs:
+                output.pause()
+
+    def resume(self) -> None:
+        if self._open:
+            self.flags.held = False
+            for output in self._outputs:
+                output.resume()
+
     async def send(self, message: Message) -> None:
         """Raises ``OSError`` when the child is gone."""
         await asyncio.get_running_loop().sock_sendall(self._channel, encode(message))

@@ -232,7 +232,7 @@ class RunSupervisor:
         gpus = f", GPUs {', '.join(self.lease.gpu_uuids)}" if self.lease.gpu_uuids else ""
         self.say(f"started as process {child.pid} ({self._launcher.start}){gpus}")
         self._began(child.pid)
-        child.attach(self.hear, lambda name, lines: self.context.logs.output(self.id, name, lines))
+        child.attach(self.hear, self._hear_lines)
         if self.fenced:
             child.kill()
         elif self.intent is not None:
@@ -296,6 +296,7 @@ class RunSupervisor:
                 self.running.set()
             case Logged():
                 self.context.logs.add(message.record)
+                self._hold_if_crowded()
             case Emitted():
                 with suppress(ValueError):
                     self.context.emitter.emit(Event.model_validate(message.event), self.id)
@@ -303,6 +304,15 @@ class RunSupervisor:
                 self._launcher.hooks = message.kinds
             case Applied() | Rejected():
                 self._answered(message)
+
+    def _hear_lines(self, name: str, lines: list[str]) -> None:
+        self.context.logs.output(self.id, name, lines)
+        self._hold_if_crowded()
+
+    def _hold_if_crowded(self) -> None:
+        child = self.child
+        if child is not None and not child.flags.held and self.context.logs.hold(child.resume):
+            child.hold()
 
 
 def _state_fields(state: State[Any]) -> dict[str, Any]:

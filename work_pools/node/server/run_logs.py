@@ -16,6 +16,8 @@ from work_pools.retrying import Backoff
 BATCH, BATCH_CHARACTERS = 200, 1_000_000
 KEPT, KEPT_CHARACTERS = 20_000, 50_000_000
 """What is kept while the server does not answer; the oldest records go first."""
+CROWDED, ROOMY = 4_000, 1_000
+"""Waiting records from which on tasks are held up, while the server answers, and below which they go on."""
 _WINDOW = 0.4
 _log = logging.getLogger("skald.node.logs")
 
@@ -30,6 +32,15 @@ class RunLogs:
         self._dropped = 0
         self._some = asyncio.Event()
         self._sending = False
+        self._answers = True
+        self._held: list[Callable[[], None]] = []
+
+    def hold(self, resume: Callable[[], None]) -> bool:
+        """Whether there is no room now; ``resume`` is called when there is."""
+        if not self._answers or len(self._waiting) < CROWDED:
+            return False
+        self._held.append(resume)
+        return True
 
     def say(self, run_id: str, message: str, level: int = logging.INFO) -> None:
         """The node's own word about a run."""
@@ -75,6 +86,9 @@ class RunLogs:
             finally:
                 self._sending = False
             self._put_back(delivery.left)
+            self._answers = delivery.error is None
+            if not self._answers or len(self._waiting) < ROOMY:
+                self._release()
             self._tell_refused(delivery.refused)
             if delivery.error is None:
                 backoff.reset()
@@ -91,6 +105,11 @@ class RunLogs:
             self._dropped = 0
         if not self._waiting:
             self._some.clear()
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        for resume in held:
+            resume()
 
     def _tell_refused(self, refused: list[tuple[dict[str, Any], str]]) -> None:
         """One line for the records of a run; none about such a line, lest it is refused for ever."""
