@@ -262,7 +262,7 @@ class Play:
         return sorted(made.values(), key=lambda log: str(log["timestamp"]))
 
     def _output(self, run: Run, logs: list[dict[str, Any]]) -> list[str]:
-        """What the run's processes wrote behind ``OUT|`` on a line of their output, sorted: the first and the last 20."""
+        """What the run's processes wrote behind ``OUT|`` on a line, sorted: the first and the last 20."""
         mark = f"{run.out}|"
         if self.pool.kind == NODE:
             lines = [log["message"] for log in logs if log["name"] in OUTPUT]
