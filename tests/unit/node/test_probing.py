@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.services.poll import until
 from work_pools.node.forked.findings import choose
 from work_pools.node.forked.loading import Loaded
 from work_pools.node.processes.zygote_client import ZygoteClient
@@ -78,8 +79,6 @@ IMPORTED = {
     "an event loop": "import asyncio\nL = asyncio.new_event_loop()",
     "a temporary folder": "import tempfile\nT = tempfile.TemporaryDirectory()",
     "a temporary file": "import tempfile\nT = tempfile.NamedTemporaryFile()",
-    "an exit handler": "import atexit\natexit.register(print)",
-    "a finalizer": "import weakref\nclass A: ...\nX = A()\nweakref.finalize(X, print)",
     "seeded": "import random\nrandom.seed(3)",
     "drawn": "import random\nX = random.random()",
     "a generator": "import random\nR = random.Random()",
@@ -90,12 +89,13 @@ IMPORTED = {
     "pid": "import os\nP = os.getpid()",
     "a shared map": "import mmap\nM = mmap.mmap(-1, 4096)",
     "a process's lock": "import multiprocessing\nL = multiprocessing.Lock()",
-    "a signal handler": "import signal\nsignal.signal(signal.SIGUSR1, print)",
     "a limit": "import resource\nresource.setrlimit(resource.RLIMIT_CORE, (0, 0))",
     "socket timeout": "import socket\nsocket.setdefaulttimeout(3)",
     "sqlite": "import sqlite3\nC = sqlite3.connect('x.db')",
 }
 LATE = {
+    "an exit handler": "import atexit\natexit.register(print)",
+    "a finalizer": "import weakref\nclass A: ...\nX = A()\nweakref.finalize(X, print)",
     "a clock": "import time\nT = time.time()",
     "a default argument": "import datetime\ndef f(now=datetime.datetime.now()): ...",
     "a date": "from datetime import date\nD = date.today()",
@@ -133,6 +133,30 @@ def test_an_import_that_fails_says_why_and_what_it_had_read(probed: Prober, tmp_
     loaded = probed(tmp_path, "import helper\nraise KeyError('colour')")
     assert "KeyError: 'colour'" in loaded.problem
     assert str(tmp_path / "helper.py") in loaded.reads.files
+
+
+def test_code_is_loaded_in_the_kind_of_thread_in_which_prefect_loads_it(
+    probed: Prober, tmp_path: Path
+) -> None:
+    loaded = probed(tmp_path, "import signal\nsignal.signal(signal.SIGUSR1, print)")
+    assert "signal only works in main thread" in loaded.problem
+
+
+def test_what_a_probe_has_made_is_gone_and_what_user_code_does_at_its_end_is_not_done(
+    probed: Prober, tmp_path: Path
+) -> None:
+    code = """
+import atexit, os, tempfile
+from pathlib import Path
+folder = tempfile.TemporaryDirectory(dir=".")
+file = tempfile.NamedTemporaryFile(dir=".")
+Path("made").write_text(folder.name + " " + file.name)
+atexit.register(Path("ended").touch)
+"""
+    probed(tmp_path, code)
+    made = (tmp_path / "made").read_text().split()
+    until(lambda: not any(Path(each).exists() for each in made), 10, "temporary files removed")
+    assert not (tmp_path / "ended").exists()
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def _serve(channel_fd: int, flags_fd: int, find: Finder) -> int:
     node.send(Warm(os.getpid()))
     request = node.receive()
     if not isinstance(request, Run):
-        return 0
+        _dismissed()
     try:
         return _run(request, node, find)
     except SystemExit as end:
@@ -121,6 +121,15 @@ def _serve(channel_fd: int, flags_fd: int, find: Finder) -> int:
     except BaseException:
         traceback.print_exc()
         return 1
+
+
+def _dismissed() -> NoReturn:
+    """No run came: what user code does at a run's end is not done."""
+    from work_pools.node.forked.inheritance import clean_up_temporary
+
+    with contextlib.suppress(Exception):
+        clean_up_temporary()
+    os._exit(0)
 
 
 def _run(request: Run, node: channel.Channel, find: Finder) -> int:

@@ -40,6 +40,8 @@ class Look:
     shared_maps: int
     children: frozenset[int]
     finalizers: frozenset[int]
+    temporary: frozenset[int]
+    after_fork: int
     generators: frozenset[int]
     random_state: int
     signals: tuple[Any, ...]
@@ -58,6 +60,8 @@ class Look:
             shared_maps=_shared_maps(),
             children=frozenset(children(os.getpid())),
             finalizers=frozenset(map(id, _finalizers())),
+            temporary=frozenset(map(id, _temporary_folders())),
+            after_fork=_after_fork(),
             generators=frozenset(map(id, _generators())),
             random_state=hash(random.getstate()),
             signals=tuple(signal.getsignal(number) for number in signal.valid_signals()),
@@ -77,9 +81,12 @@ def compare(before: Look, after: Look) -> Iterator[Finding]:
     if after.threads > before.threads:
         names = sorted(each.name for each in threading.enumerate() if each is not threading.main_thread())
         yield Finding("imported", f"its import starts threads ({', '.join(names) or 'native ones'})")
+    if after.finalizers - before.finalizers:
+        yield Finding("late", "its import leaves finalizers")
     told = {
         "its import maps memory that forks would share": after.shared_maps > before.shared_maps,
-        "its import leaves finalizers": bool(after.finalizers - before.finalizers),
+        "its import makes temporary folders": bool(after.temporary - before.temporary),
+        "its import makes what knows its process": after.after_fork > before.after_fork,
         "its import makes random generators": bool(after.generators - before.generators),
         "its import seeds or uses random": after.random_state != before.random_state,
         "its import changes signal handlers": after.signals != before.signals,
@@ -143,11 +150,37 @@ def _shared_maps() -> int:
     return 0
 
 
+def clean_up_temporary() -> None:
+    """Remove what ``tempfile`` has made here; no exit handler of user code runs."""
+    for finalizer in list(_temporary_folders()):
+        finalizer()
+    for each in gc.get_objects():
+        if isinstance(each, tempfile._TemporaryFileWrapper):
+            each.close()
+
+
 def _finalizers() -> Iterator[Any]:
-    yield from list(weakref.finalize._registry)  # type: ignore[attr-defined]
+    """User code's own, run when a process ends."""
+    temporary = set(_temporary_folders())
+    yield from (each for each in _weak_finalizers() if each not in temporary)
     if util := sys.modules.get("multiprocessing.util"):
         yield from list(util._finalizer_registry.values())
-        yield from list(util._afterfork_registry.values())
+
+
+def _temporary_folders() -> Iterator[Any]:
+    """Finalizers of ``tempfile.TemporaryDirectory``."""
+    for finalizer, info in _weak_finalizers().items():
+        if getattr(info.func, "__self__", None) is tempfile.TemporaryDirectory:
+            yield finalizer
+
+
+def _weak_finalizers() -> dict[Any, Any]:
+    return dict(weakref.finalize._registry)  # type: ignore[attr-defined]
+
+
+def _after_fork() -> int:
+    util = sys.modules.get("multiprocessing.util")
+    return len(util._afterfork_registry) if util else 0
 
 
 def _generators() -> Iterator[Any]:

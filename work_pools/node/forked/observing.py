@@ -176,8 +176,9 @@ class Observer:
 
     def _registered(self, frame: FrameType) -> None:
         """A library's own run in a fork as in a fresh process; what user code cleans up may be a run's own."""
-        if self._active and self._is_users(frame):
-            self.note("imported", "its import leaves exit handlers")
+        by_weakref = frame.f_globals.get("__name__") == "weakref"  # finalizers are looked at afterwards
+        if self._active and not by_weakref and self._is_users(frame):
+            self.note("late", "its import leaves exit handlers")
 
     # -- what is done ---------------------------------------------------------------------------------------
 

@@ -36,6 +36,8 @@ from work_pools.node.forked.processes import (
 SWEEP_SECONDS = 2.0
 """What the leftovers of a run get to be gone after SIGKILL; a process in the kernel's hands may take longer."""
 
+CLEAN_UP_SECONDS = 5
+
 
 class Zygote:
     """Serves one node until its socket closes."""
@@ -70,10 +72,10 @@ class Zygote:
         finally:
             self._kill_all()
         if self._probed:
-            from work_pools.node.forked.child import close_down
+            from work_pools.node.forked.inheritance import clean_up_temporary
 
-            signal.alarm(5)
-            close_down()
+            signal.alarm(CLEAN_UP_SECONDS)
+            clean_up_temporary()
         os._exit(0)
 
     def _serve_one(self) -> bool:
