@@ -89,6 +89,7 @@ IMPORTED = {
     "pid": "import os\nP = os.getpid()",
     "a shared map": "import mmap\nM = mmap.mmap(-1, 4096)",
     "a process's lock": "import multiprocessing\nL = multiprocessing.Lock()",
+    "a signal handler": "import signal\nsignal.signal(signal.SIGUSR1, print)",
     "a limit": "import resource\nresource.setrlimit(resource.RLIMIT_CORE, (0, 0))",
     "socket timeout": "import socket\nsocket.setdefaulttimeout(3)",
     "sqlite": "import sqlite3\nC = sqlite3.connect('x.db')",
@@ -133,13 +134,6 @@ def test_an_import_that_fails_says_why_and_what_it_had_read(probed: Prober, tmp_
     loaded = probed(tmp_path, "import helper\nraise KeyError('colour')")
     assert "KeyError: 'colour'" in loaded.problem
     assert str(tmp_path / "helper.py") in loaded.reads.files
-
-
-def test_code_is_loaded_in_the_kind_of_thread_in_which_prefect_loads_it(
-    probed: Prober, tmp_path: Path
-) -> None:
-    loaded = probed(tmp_path, "import signal\nsignal.signal(signal.SIGUSR1, print)")
-    assert "signal only works in main thread" in loaded.problem
 
 
 def test_what_a_probe_has_made_is_gone_and_what_user_code_does_at_its_end_is_not_done(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextvars
 import gc
 import os
 import sys
-import threading
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -78,34 +75,12 @@ def enter(root: str, environment: Mapping[str, str]) -> None:
         refresh_global_settings_context()
 
 
-def load(entrypoint: str, watching: AbstractContextManager[Any] | None = None) -> Flow[..., Any]:
-    """The flow, or a plain function made one, as Prefect's engine loads it: in a thread of its own.
-
-    ``watching`` is entered in that thread, around the load.
+def load(entrypoint: str) -> Flow[..., Any]:
+    """The flow, or a plain function made one, as Prefect's own engine loads it.
 
     Raises:
         BaseException: of the import.
     """
-    found: list[Flow[..., Any]] = []
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            with watching or nullcontext():
-                found.append(_load(entrypoint))
-        except BaseException as error:
-            failed.append(error)
-
-    run = contextvars.copy_context().run
-    thread = threading.Thread(target=run, args=(work,), name="AnyIO worker thread", daemon=True)
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-    return found[0]
-
-
-def _load(entrypoint: str) -> Flow[..., Any]:
     from prefect.exceptions import MissingFlowError
     from prefect.flows import load_flow_from_entrypoint, load_function_and_convert_to_flow
 
@@ -137,7 +112,8 @@ def probe(entrypoint: str) -> Loaded:
     before, modules = Look.take(), frozenset(sys.modules)
     observer = Observer(package)
     try:
-        flow = load(entrypoint, observer.watching())
+        with observer.watching():
+            flow = load(entrypoint)
     except BaseException as error:
         observer.finish(modules)
         return Loaded(problem=reason(error), reads=observer.reads)

@@ -49,7 +49,9 @@ def receive(sock: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
         OSError: as of ``recvmsg``; ``BlockingIOError`` when there is nothing yet.
     """
     found = array.array("i")
-    text, ancillary, _, _ = sock.recvmsg(LARGEST, socket.CMSG_LEN(DESCRIPTORS * found.itemsize))
+    text, ancillary, _, _ = sock.recvmsg(
+        LARGEST, socket.CMSG_LEN(DESCRIPTORS * found.itemsize), socket.MSG_CMSG_CLOEXEC
+    )
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             found.frombytes(data[: len(data) - len(data) % found.itemsize])

@@ -20,6 +20,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Generator
 from typing import Any, NoReturn
 
 from work_pools.node.forked import packets
@@ -116,7 +117,8 @@ class Zygote:
         place = place_of(request["root"])
         try:
             loading.enter(request["root"], request["env"])
-            loaded = loading.probe(request["entrypoint"])
+            with _signals_of_a_fresh_process():
+                loaded = loading.probe(request["entrypoint"])
         except OSError as error:
             loaded = loading.Loaded(problem=loading.reason(error))
         loaded.reads.places[request["root"]] = place
@@ -128,7 +130,8 @@ class Zygote:
         problem, findings = "", []
         try:
             loading.enter(request["root"], request["env"])
-            self._flow, found = loading.load_to_share(request["entrypoint"])
+            with _signals_of_a_fresh_process():
+                self._flow, found = loading.load_to_share(request["entrypoint"])
             findings = [{"start": each.start, "why": each.why} for each in found]
         except BaseException as error:
             problem = loading.reason(error)
@@ -150,8 +153,7 @@ class Zygote:
         code = 70
         try:
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             for descriptor in (self._wake_read, self._wake_write, self._control.detach()):
                 os.close(descriptor)
@@ -216,6 +218,19 @@ class Zygote:
 
     def _report(self, *, is_: str, **content: Any) -> None:
         packets.send(self._control, {"is": is_, **content})
+
+
+@contextlib.contextmanager
+def _signals_of_a_fresh_process() -> Generator[None, None, None]:
+    """While user code is imported; children that end meanwhile are reaped with the next."""
+    own = {number: signal.getsignal(number) for number in (signal.SIGCHLD, signal.SIGINT)}
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in own.items():
+            signal.signal(number, handler)
 
 
 def _has_ended(pid: int) -> bool:
