@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from tests.parity.case import Case
-from tests.parity.judge import Difference, differences
+from tests.parity.judge import Difference, differences, unexpected
 from tests.parity.play import Play
 from tests.parity.pool import Pool, Watch
 
@@ -44,31 +46,33 @@ class Parity:
 
     def _compare(self, case: Case) -> list[Difference]:
         with contextlib.ExitStack() as stack:
-            plays = [stack.enter_context(Play(case, pool, self._watch)) for pool in self._pools]
+            pools = self._pools[1:] if case.expected else self._pools
+            plays = [stack.enter_context(Play(case, pool, self._watch)) for pool in pools]
             with self._room:
                 for performed in [self._sides.submit(play.perform) for play in plays]:
                     performed.result()
-            found = self._settled(case, plays)
+            found = self._settled(plays[-1], self._reading(case, plays))
             for play in plays:
                 play.keep()
             return found
 
-    def _settled(self, case: Case, plays: list[Play]) -> list[Difference]:
-        """The differences that stay, once the stock side has nothing more to do."""
+    def _reading(self, case: Case, plays: list[Play]) -> Callable[[], list[Difference]]:
+        """Looks at the node's side; the stock side has nothing more to do and is read once."""
+        *stock, node = plays
+        if not stock:
+            return lambda: unexpected(node.seen(), case.expected)
+        stock[0].rest()
+        reference = stock[0].seen()
+        differ = partial(
+            differences,
+            identities=case.identities,
+            differs=frozenset(case.differs),
+            unsettled=frozenset(case.unsettled),
+        )
+        return lambda: differ(reference, node.seen())
 
-        stock, node = plays
-        stock.rest()
-        reference = stock.seen()
-
-        def look() -> list[Difference]:
-            return differences(
-                reference,
-                node.seen(),
-                identities=case.identities,
-                differs=frozenset(case.differs),
-                unsettled=frozenset(case.unsettled),
-            )
-
+    def _settled(self, node: Play, look: Callable[[], list[Difference]]) -> list[Difference]:
+        """The differences that stay."""
         if not node.stopped:
             deadline = time.monotonic() + SETTLE_SECONDS
             while look() and time.monotonic() < deadline:

@@ -44,6 +44,9 @@ node once more.
     [unsettled]
     errors = "why this is not compared: the stock worker's own runs are not alike"
 
+    [expected]                    # what every run on a node sees; there is no stock side where this is ours alone
+    child = "gone"
+
 In all texts ``@id@`` stands for letters and digits that only this side of this case has, ``@project@`` for the
 absolute path of its folder.
 """
@@ -101,6 +104,7 @@ class Case:
     steps: tuple[Step, ...] = (Step("run", "main", {"times": 2, "again": 1}),)
     differs: Mapping[str, str] = field(default_factory=dict)
     unsettled: Mapping[str, str] = field(default_factory=dict)
+    expected: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:

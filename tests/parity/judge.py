@@ -68,6 +68,16 @@ def differences(
     return found
 
 
+def unexpected(node: Sequence[Seen], expected: Mapping[str, Any]) -> list[Difference]:
+    """What runs on a node saw otherwise than they must; a run that reported nothing saw nothing of it."""
+    return [
+        Difference(run.run, name, value, run.fields.get(name, NOTHING))
+        for run in node
+        for name, value in expected.items()
+        if not run.reported or run.fields.get(name, NOTHING) != value
+    ] or ([] if node else [Difference("all runs", "how many", "some", 0)])
+
+
 def _reported(side: Sequence[Seen]) -> str:
     return ", ".join(run.run for run in side if run.reported) or "nothing at all"
 

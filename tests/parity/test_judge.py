@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.parity.case import CASES, found, read
-from tests.parity.judge import Seen, differences
+from tests.parity.judge import Seen, differences, unexpected
 
 
 def side(*runs: dict[str, Any]) -> list[Seen]:
@@ -56,6 +56,13 @@ def test_a_side_with_fewer_runs_differs() -> None:
 def test_what_is_said_to_differ_must() -> None:
     assert names(side({"a": 1}), side({"a": 2}), differs=("a",)) == []
     assert names(side({"a": 1}), side({"a": 1}), differs=("a",)) == [("all runs", "a")]
+
+
+def test_what_is_expected_of_a_node_is_asked_of_every_run() -> None:
+    assert unexpected(side({"a": 1}, {"a": 1, "b": 2}), {"a": 1}) == []
+    assert [each.run for each in unexpected(side({"a": 1}, {"b": 2}), {"a": 1})] == ["run 2"]
+    assert unexpected([Seen("run 1", {"a": 1})], {"a": 1})
+    assert unexpected([], {"a": 1})
 
 
 def test_every_case_can_be_read_and_says_what_it_is_about() -> None:
