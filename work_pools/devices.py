@@ -11,6 +11,9 @@ from typing import Any
 
 from work_pools.messages import NODE_VARIABLE_PREFIX
 
+_STARTS_LENGTH = 2_500
+"""Characters of what an announcement says of how runs start: a variable of Prefect holds 5,000 in all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
@@ -69,7 +72,10 @@ Readings = Mapping[str, GpuReading]
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What a node says of itself, as stored in a Prefect variable; ``started`` carries a zone."""
+    """What a node says of itself, as stored in a Prefect variable; ``started`` carries a zone.
+
+    ``life`` is the id of this start of the node: a later node of the same name has another one.
+    """
 
     name: str
     pool: str
@@ -83,6 +89,9 @@ class Announcement:
     tags: frozenset[str] = frozenset()
     limit: int | None = None
     task_types: frozenset[str] = field(default=frozenset())
+    starts: Mapping[str, str] = field(default_factory=dict)
+    """How runs of each deployment's code start on the node, and why not warmer."""
+    life: str = ""
 
     @property
     def variable(self) -> str:
@@ -101,6 +110,7 @@ class Announcement:
             "gpus": [asdict(gpu) for gpu in self.gpus],
             "tags": sorted(self.tags),
             "task_types": sorted(self.task_types),
+            "starts": _bounded(self.starts),
         }
 
     @classmethod
@@ -121,6 +131,20 @@ class Announcement:
             return cls(**known)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a node's announcement ({error}); restart that node") from error
+
+
+def _bounded(starts: Mapping[str, str]) -> dict[str, str]:
+    """Without reasons where they are too long together, and cut off where even that is too long."""
+    made = dict(sorted(starts.items()))
+    if _length(made) > _STARTS_LENGTH:
+        made = {code: start.partition(":")[0] for code, start in made.items()}
+    while _length(made) > _STARTS_LENGTH:
+        made.popitem()
+    return made
+
+
+def _length(starts: Mapping[str, str]) -> int:
+    return sum(len(code) + len(start) + len('"": "", ') for code, start in starts.items())
 
 
 def variable_name(pool: str, name: str) -> str:

@@ -8,9 +8,16 @@ from prefect.workers.base import BaseJobConfiguration, BaseVariables
 from pydantic import Field
 
 from work_pools.needs import Needs
+from work_pools.task_type import STARTS, Start
 
 _FIELDS = tuple(Needs.model_fields)
 _ENVIRONMENT = "Environment variables of the task's process."
+
+_START = (
+    "How tasks start; chosen by what their code does when it is imported, unless set. forked: from an interpreter "
+    "that has the code loaded. imported: in one that imported it by itself beforehand. late: it is imported once "
+    "the run is known. cold: in a new interpreter, as Prefect's process worker does."
+)
 
 
 class SkaldJobConfiguration(BaseJobConfiguration):
@@ -23,6 +30,7 @@ class SkaldJobConfiguration(BaseJobConfiguration):
     nvenc: int | None = Field(None)
     nvdec: int | None = Field(None)
     tags: list[str] | None = Field(None)
+    start: Start | None = Field(None)
 
     def needs(self, declared: Needs) -> Needs:
         """The declared needs with what is given here in their place.
@@ -34,7 +42,7 @@ class SkaldJobConfiguration(BaseJobConfiguration):
 
     @classmethod
     def json_template(cls) -> dict[str, Any]:
-        return {name: "{{ " + name + " }}" for name in ("env", *_FIELDS)}
+        return {name: "{{ " + name + " }}" for name in ("env", "start", *_FIELDS)}
 
 
 class SkaldVariables(BaseVariables):
@@ -47,6 +55,7 @@ class SkaldVariables(BaseVariables):
     nvenc: int | None = None
     nvdec: int | None = None
     tags: list[str] | None = None
+    start: Start | None = None
 
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -58,6 +67,12 @@ class SkaldVariables(BaseVariables):
             "description": _ENVIRONMENT,
             "type": "object",
             "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        }
+        properties["start"] = {
+            "title": "Start",
+            "description": _START,
+            "type": "string",
+            "enum": list(STARTS),
         }
         return {"type": "object", "properties": properties}
 

@@ -29,12 +29,38 @@ RECORDING = "recording"
 
 REVISION_LABEL = "skald.revision"
 """Flow-run label: number of the newest applied attachments; 1 when absent."""
+NODE_LABEL = "skald.node"
+"""Flow-run label: the node that has, or last had, the run. It is written some seconds after the claim."""
+POOL_LABEL = "skald.pool"
+"""Flow-run label: the work pool of that node."""
+WORKER_LABEL = "prefect.worker.name"
+"""Flow-run label of Prefect's own workers, which nodes write too."""
 
 TAKEN_BY = "Taken by node "
 """Prefix of the message of the Pending state with which a node claims a run; the node's name follows."""
 
 NODE_VARIABLE_PREFIX = "skald_node_"
 """Prefect variables of this prefix hold what each node announces of itself (``devices.Announcement``)."""
+LEAD_VARIABLE_PREFIX = "skald_lead_"
+"""Prefect variables of this prefix name the node that looks after all of a work pool. Value: ``node``, ``life``."""
+
+RESOURCE_ID = "prefect.resource.id"
+RESOURCE_NAME = "prefect.resource.name"
+RESOURCE_ROLE = "prefect.resource.role"
+STATE_TYPE = "prefect.state-type"
+STATE_NAME = "prefect.state-name"
+"""Keys of the resources of Prefect's events."""
+RUN_RESOURCE = "prefect.flow-run."
+FLOW_RESOURCE = "prefect.flow."
+DEPLOYMENT_RESOURCE = "prefect.deployment."
+POOL_RESOURCE = "prefect.work-pool."
+TAG_RESOURCE = "prefect.tag."
+"""Prefixes of resource ids; an id, or a tag, follows. Events of runs and deployments are named with them too."""
+NODE_RESOURCE = "skald.node."
+"""Prefix of the resource id of a node's own events; its name follows."""
+RUN_HEARTBEAT = "prefect.flow-run.heartbeat"
+DEPLOYMENT_CREATED = "prefect.deployment.created"
+DEPLOYMENT_UPDATED = "prefect.deployment.updated"
 
 NODE_LOGGER = "skald.node"
 """Prefect log records of a flow run under this name are a node's: refusals, lease, start, end."""
@@ -45,7 +71,11 @@ CHANNEL_FD_ENV = "SKALD_CHANNEL_FD"
 
 @dataclass(frozen=True)
 class Run:
-    """Node to child: execute this flow run, the API's JSON of it, or its ``hooks``: crashed, cancelled."""
+    """Node to child: execute this flow run, the API's JSON of it, or its ``hooks``: crashed, cancelled.
+
+    ``path``: the folder of its code, empty where the child must fetch it. ``books``: the node stores the flow's
+    version and retry policy on the run.
+    """
 
     kind: ClassVar[str] = "run"
     flow_run: dict[str, Any]
@@ -55,6 +85,7 @@ class Run:
     env: dict[str, str | None] = field(default_factory=dict)
     result_storage: str | None = None
     hooks: str = ""
+    books: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,6 +104,14 @@ class Warm:
 
     kind: ClassVar[str] = "warm"
     pid: int
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Child to node: the kinds of hooks that its flow has and a node may have to run: crashed, cancelled."""
+
+    kind: ClassVar[str] = "hooks"
+    kinds: list[str]
 
 
 @dataclass(frozen=True)
@@ -121,10 +160,20 @@ class Rejected:
     reason: str
 
 
-Message = Run | Update | Warm | Stated | Logged | Emitted | Applied | Rejected
+Message = Run | Update | Warm | Hooks | Stated | Logged | Emitted | Applied | Rejected
 _KINDS: dict[str, type[Message]] = {
-    cls.kind: cls for cls in (Run, Update, Warm, Stated, Logged, Emitted, Applied, Rejected)
+    cls.kind: cls for cls in (Run, Update, Warm, Hooks, Stated, Logged, Emitted, Applied, Rejected)
 }
+
+
+def claim_message(node: str) -> str:
+    """The message of the state with which the node claims a run."""
+    return TAKEN_BY + node
+
+
+def claimant(message: str | None) -> str | None:
+    """The node that a state's message names as the run's claimant; ``None`` where it is no claim's."""
+    return message.removeprefix(TAKEN_BY) if message and message.startswith(TAKEN_BY) else None
 
 
 def encode(message: Message) -> bytes:

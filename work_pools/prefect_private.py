@@ -14,14 +14,17 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 from uuid import UUID
 
 import httpx
 import prefect._internal.control_listener as control_listener
 import prefect.client.orchestration as orchestration
 import prefect.engine
+import prefect.events.worker as events_worker
 import prefect.flow_engine as flow_engine
 import prefect.results as results
 from prefect._flow_run_suspension import (
@@ -36,17 +39,22 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import OrchestrationResult
 from prefect.context import (
     AsyncClientContext,
+    FlowRunContext,
     SettingsContext,
     SyncClientContext,
+    TaskRunContext,
     get_settings_context,
     hydrated_context,
 )
-from prefect.events import Event
+from prefect.events import Event, RelatedResource
+from prefect.events.clients import RETRYABLE_EXCEPTIONS, get_events_client
 from prefect.events.worker import EventsWorker, ProcessPoolForwardingEventsClient
+from prefect.exceptions import ObjectNotFound
 from prefect.flow_engine import AsyncFlowRunEngine, FlowRunEngine
 from prefect.flows import Flow
 from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler, set_api_log_sink
 from prefect.logging.loggers import flow_run_logger
+from prefect.runner._workspace_resolver import PreparedWorkspace, prepare_workspace
 from prefect.settings import get_current_settings
 from prefect.states import Completed, Running, to_state_create
 from prefect.types._datetime import now
@@ -73,7 +81,11 @@ PRIVATE: dict[str, tuple[str, ...]] = {
     "prefect.client.orchestration": ("ssl",),
     "prefect.context": ("AsyncClientContext.get_or_create", "SyncClientContext.get_or_create"),
     "prefect.engine": ("get_intent", "handle_engine_signals"),
-    "prefect.events.worker": ("EventsWorker.set_client_override", "ProcessPoolForwardingEventsClient"),
+    "prefect.events.worker": (
+        "EventsWorker.set_client_override",
+        "ProcessPoolForwardingEventsClient",
+        "related_resources_from_run_context",
+    ),
     "prefect.flow_engine": (
         "AsyncFlowRunEngine.initialize_run",
         "AsyncFlowRunEngine.set_state",
@@ -101,6 +113,7 @@ PRIVATE: dict[str, tuple[str, ...]] = {
         "BaseWorker._setup_cancellation_observer",
         "BaseWorker.sync_with_backend",
     ),
+    "prefect.runner._workspace_resolver": ("PreparedWorkspace", "prepare_workspace"),
     "prefect.types._datetime": ("now",),
     "prefect.workers.server": ("_run_healthcheck_server",),
 }
@@ -115,6 +128,9 @@ WORKER_ATTRIBUTES = (
     "_work_queues",
 )
 """Attributes of a ``BaseWorker`` that its ``__init__`` sets and ``NodeWorker`` uses."""
+
+EVENTS_CLIENT_ATTRIBUTES = ("_websocket",)
+"""Attributes that the ``__init__`` of ``PrefectEventsClient`` sets and ``EventStream`` uses."""
 
 
 class Host:
@@ -166,11 +182,7 @@ def install(host: Host) -> None:
 def _insist_on_states() -> None:
     """Propose the run's states until the server answers, with short pauses."""
     propose, propose_async = propose_state_sync, propose_state
-    context = get_settings_context()
-    # Not copy_with_update: it reads all of Prefect's settings anew, 60 ms of work in every child.
-    client = context.settings.client.model_copy(update={"max_retries": 0})
-    settings = context.settings.model_copy(update={"client": client})
-    once = SettingsContext(profile=context.profile, settings=settings)
+    once = _no_retries()
 
     def insisting(client: Any, state: Any, flow_run_id: UUID, force: bool = False) -> Any:
         wait = pauses() if flow_run_id == _run_id else iter(())
@@ -196,6 +208,15 @@ def _insist_on_states() -> None:
 
     flow_engine.propose_state_sync = insisting  # type: ignore[attr-defined]
     flow_engine.propose_state = insisting_async  # type: ignore[attr-defined]
+
+
+def _no_retries() -> SettingsContext:
+    """Settings under which a client makes each request once."""
+    context = get_settings_context()
+    # Not copy_with_update: it reads all of Prefect's settings anew, 60 ms of work in every child.
+    client = context.settings.client.model_copy(update={"max_retries": 0})
+    settings = context.settings.model_copy(update={"client": client})
+    return SettingsContext(profile=context.profile, settings=settings)
 
 
 def know_result_storage(block_id: UUID | None) -> None:
@@ -232,8 +253,37 @@ def _not_for_the_api(record: logging.LogRecord) -> bool:
 
 
 def forward_events(sink: Callable[[dict[str, Any]], None]) -> None:
-    """Hand every event this process emits (those of task runs are states) to ``sink``, as JSON."""
+    """Hand every event this process emits (those of task runs are states) to ``sink``, as JSON.
+
+    What an event is related to is asked until the server answers: else an outage would lose the event.
+    """
+    related: Any = events_worker.related_resources_from_run_context  # type: ignore[attr-defined]
+    once = _no_retries()
+
+    async def insisting(client: Any, exclude: set[str] | None = None) -> list[RelatedResource]:
+        for pause in pauses():
+            try:
+                with once:
+                    found: list[RelatedResource] = await related(client, exclude)
+                    return found
+            except (httpx.HTTPError, ObjectNotFound) as error:
+                if not unanswered(error):
+                    break
+            await asyncio.sleep(pause)
+        # Deleted meanwhile; without its flow run the server could not tell whose a task run is.
+        return _related_run(exclude or set())
+
+    events_worker.related_resources_from_run_context = insisting  # type: ignore[attr-defined]
     EventsWorker.set_client_override(ProcessPoolForwardingEventsClient, event_queue=_Queue(sink))
+
+
+def _related_run(exclude: set[str]) -> list[RelatedResource]:
+    flow, task = FlowRunContext.get(), TaskRunContext.get()
+    run_id = flow.flow_run.id if flow and flow.flow_run else task.task_run.flow_run_id if task else None
+    resource = f"prefect.flow-run.{run_id}"
+    if run_id is None or resource in exclude:
+        return []
+    return [RelatedResource({"prefect.resource.id": resource, "prefect.resource.role": "flow-run"})]
 
 
 class _Queue:
@@ -299,6 +349,34 @@ def execute(flow: Flow[..., Any], run: FlowRun, books: bool = True) -> None:
             elif flow.isasync:
                 # On the main thread: a signal handler raises only there.
                 asyncio.run(result)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Where a run's code lies once it was fetched, and how to load it there."""
+
+    entrypoint: str
+    folder: str
+    environment: dict[str, str]
+    sys_path: list[str]
+
+
+def fetch_code(run: FlowRun) -> Code:
+    """Storage and pull steps of the run's deployment, as Prefect's process worker does them.
+
+    Raises:
+        Exception: of the step that failed, or ``ValueError`` for a run without a deployment or entrypoint.
+    """
+
+    async def fetch() -> PreparedWorkspace:
+        if run.deployment_id is None:
+            raise ValueError("Flow run does not have an associated deployment")
+        async with get_client() as client:
+            deployment = await client.read_deployment(run.deployment_id)
+            return await prepare_workspace(client, run, deployment, Path.cwd())
+
+    found = asyncio.run(fetch())
+    return Code(found.runtime_entrypoint, str(found.working_directory), found.environment, found.sys_path)
 
 
 def run_hooks(flow: Flow[..., Any], run: FlowRun, kind: str) -> None:
@@ -474,6 +552,40 @@ class AsyncNodeEngine(_NodeEngine, AsyncFlowRunEngine[P, R]):
         reached = await super().set_state(state, force)
         self._tell(reached)
         return reached
+
+
+class StreamClosed(Exception):
+    """The server does not take events on this websocket, or no longer."""
+
+
+class EventStream:
+    """A websocket on which the server takes events, without the client's own copies of what it sent."""
+
+    def __init__(self) -> None:
+        self._client: Any = get_events_client(reconnection_attempts=0)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._client.__aenter__()
+        except Exception as error:
+            # Of no narrower class where the server does not let the client in.
+            await self._client.__aexit__(None, None, None)
+            raise StreamClosed(str(error) or type(error).__name__) from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.__aexit__(None, None, None)
+
+    async def send(self, text: str) -> None:
+        """Send one event, as the API's JSON; that it was received, or refused, is not said."""
+        try:
+            await self._client._websocket.send(text)
+        except RETRYABLE_EXCEPTIONS as error:
+            raise StreamClosed(str(error) or type(error).__name__) from error
+
+    async def closed(self) -> None:
+        """Wait until the connection is gone; a refused event ends it."""
+        await self._client._websocket.wait_closed()
 
 
 class NodeWorker:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator
@@ -33,10 +32,36 @@ def _is_broken(error: Exception) -> bool:
     )
 
 
+class Backoff:
+    """Pauses after failures in a row: ``first`` seconds, then twice as long each time, up to ``most``.
+
+    Uneven, so that many who wait don't come at once.
+    """
+
+    def __init__(self, first: float = 0.1, most: float = 4.0) -> None:
+        self._first, self._most = first, most
+        self.failures = 0
+
+    def reset(self) -> None:
+        """The call succeeded: the next failure is the first again."""
+        self.failures = 0
+
+    def failed(self) -> float:
+        """Count a failure; the seconds to wait before the next attempt."""
+        pause = min(self._most, self._first * 2.0 ** min(self.failures, 30))
+        self.failures += 1
+        return pause * random.uniform(0.75, 1.25)  # noqa: S311
+
+    async def wait(self) -> None:
+        """Count a failure, and wait its pause."""
+        await asyncio.sleep(self.failed())
+
+
 def pauses() -> Iterator[float]:
-    """Seconds between attempts, for ever; uneven, so that many who wait don't come at once."""
-    for pause in itertools.chain((0.1, 0.2, 0.4, 0.8, 1.6), itertools.repeat(4.0)):
-        yield pause * random.uniform(0.75, 1.25)  # noqa: S311
+    """Seconds between attempts, for ever."""
+    backoff = Backoff()
+    while True:
+        yield backoff.failed()
 
 
 async def insist(call: Callable[[], Awaitable[T]], what: str) -> T:

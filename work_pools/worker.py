@@ -21,11 +21,15 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, get_current_settings, t
 from prefect.workers.base import BaseWorker, BaseWorkerResult
 
 from work_pools.job import SkaldJobConfiguration, SkaldVariables
-from work_pools.node.lock import NodeLock
+from work_pools.node.lock import NameTaken, NodeLock
+from work_pools.node.server.announcements import first_announcement
+from work_pools.node.server.claim_keeper import ClaimKeeper, take_name
 from work_pools.node.service import NodeService
 from work_pools.node.settings import NodeSettings
 from work_pools.prefect_private import NodeWorker
 
+RELEASE_SECONDS = 5.0
+"""What giving the name back may take when the node does not come up."""
 _log = logging.getLogger("skald.node")
 
 
@@ -53,6 +57,7 @@ class SkaldWorker(NodeWorker, BaseWorker[SkaldJobConfiguration, SkaldVariables, 
         super().__init__(*args, **kwargs)
         self.settings = settings or NodeSettings.from_environment()
         self.service: NodeService | None = None
+        self._claim: ClaimKeeper | None = None
         self._hurry = asyncio.Event()
         self._ready = False
 
@@ -63,12 +68,12 @@ class SkaldWorker(NodeWorker, BaseWorker[SkaldJobConfiguration, SkaldVariables, 
         with ExitStack() as stack:
             # The node repeats its requests itself, sooner than a client that doubles its seconds.
             stack.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}))
-            stack.enter_context(NodeLock(self.settings.home, self.work_pool_name, self.name))
+            lock = stack.enter_context(NodeLock(self.settings.home, self.work_pool_name, self.name))
             if with_healthcheck:
                 self.serve_health(stack)
             stop = asyncio.Event()
             stack.enter_context(self._signals(stop, printer))
-            async with self._up(), anyio.create_task_group() as loops:
+            async with self._up(lock, stop), anyio.create_task_group() as loops:
                 assert self.service is not None
                 self._ready = True
                 loops.start_soon(self._heartbeats)
@@ -83,6 +88,8 @@ class SkaldWorker(NodeWorker, BaseWorker[SkaldJobConfiguration, SkaldVariables, 
                     serving.cancel()
                 await self.service.stop(float("inf") if run_once else self.settings.grace, self._hurry)
                 loops.cancel_scope.cancel()
+            if self._claim is not None and self._claim.reason:
+                raise NameTaken(self._claim.reason)
         printer(f"Worker {self.name!r} stopped!")
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
@@ -111,29 +118,49 @@ class SkaldWorker(NodeWorker, BaseWorker[SkaldJobConfiguration, SkaldVariables, 
                 _log.debug("heartbeat: %s", error or type(error).__name__)
 
     @asynccontextmanager
-    async def _up(self) -> AsyncGenerator[None, None]:
+    async def _up(self, lock: NodeLock, stop: asyncio.Event) -> AsyncGenerator[None, None]:
         await require_same_major_version()
+        announcement = first_announcement(self.name, self.work_pool_name, self.settings.tags, self.limit)
+        async with get_client() as client:
+            # Before the first heartbeat: a node that is refused must not keep the name of another fresh.
+            claimed = await take_name(client, announcement, lock)
         async with self:
-            while not self.knows_its_pool:
-                _log.warning("waiting for work pool %r", self.work_pool_name)
-                await asyncio.sleep(2)
-                with suppress(httpx.HTTPError):
-                    await self.sync_with_backend()
-            self.service = NodeService(
-                client=self.client,
-                name=self.name,
-                pool=lambda: self.work_pool,
-                queues=tuple(sorted(self.queue_names)),
-                limit=self.limit,
-                settings=self.settings,
-                query_seconds=get_current_settings().worker.query_seconds,
-                heartbeat_seconds=get_current_settings().flows.heartbeat_frequency,
-                polled=self.polled,
-                child_env={"PREFECT__WORKER_NAME": self.name, "PREFECT__WORKER_ID": self.worker_id},
-            )
-            await self.service.check_name()
-            await self.service.start()
-            yield
+            self._claim = ClaimKeeper(self.client, announcement, claimed, self.heartbeat_interval_seconds)
+            try:
+                await self._serve_as(self._claim, stop)
+                yield
+            except BaseException:
+                with suppress(httpx.HTTPError, TimeoutError):
+                    await asyncio.wait_for(self._claim.release(), RELEASE_SECONDS)
+                raise
+
+    async def _serve_as(self, claim: ClaimKeeper, stop: asyncio.Event) -> None:
+        """Bring the service up, which stops the node when the name is found to be another one's."""
+        while not self.knows_its_pool:
+            _log.warning("waiting for work pool %r", self.work_pool_name)
+            await asyncio.sleep(2)
+            with suppress(httpx.HTTPError):
+                await self.sync_with_backend()
+
+        def superseded() -> None:
+            self._hurry.set()
+            stop.set()
+
+        self.service = NodeService(
+            client=self.client,
+            name=self.name,
+            claim=claim,
+            pool=lambda: self.work_pool,
+            queues=tuple(sorted(self.queue_names)),
+            limit=self.limit,
+            settings=self.settings,
+            query_seconds=get_current_settings().worker.query_seconds,
+            heartbeat_seconds=get_current_settings().flows.heartbeat_frequency,
+            polled=self.polled,
+            superseded=superseded,
+            child_env={"PREFECT__WORKER_NAME": self.name, "PREFECT__WORKER_ID": self.worker_id},
+        )
+        await self.service.start()
 
     def _signals(self, stop: asyncio.Event, printer: Callable[..., None]) -> ExitStack:
         """SIGTERM and SIGINT stop the node; a second one hurries it. Before it is up they end it at once."""

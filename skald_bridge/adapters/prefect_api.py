@@ -11,10 +11,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 
 from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected, SkaldError, Unavailable
+from work_pools.pages import PAGE, batches, read_all, read_all_moving
 
 _START = "Start it with `skald up`, or set PREFECT_API_URL to a running Prefect server."
-PAGE = 200
-"""Prefect's own limit of results for one request."""
 
 
 class PrefectApi:
@@ -73,11 +72,19 @@ class PrefectApi:
 
     async def pages(self, path: str, body: Mapping[str, Any], limit: int | None = None) -> list[Any]:
         """All results of a filter route, or the first ``limit``."""
+
+        async def read(size: int, offset: int) -> list[Any]:
+            page: list[Any] = await self.call("POST", path, {**body, "limit": size, "offset": offset})
+            return page
+
+        if limit is None:
+            # Workers stand in the order of their heartbeats, which come meanwhile.
+            return await (read_all_moving(read) if path.endswith("/workers/filter") else read_all(read))
         found: list[Any] = []
         offset = int(body.get("offset", 0))
-        while limit is None or len(found) < limit:
-            size = PAGE if limit is None else min(PAGE, limit - len(found))
-            page = await self.call("POST", path, {**body, "limit": size, "offset": offset + len(found)})
+        while len(found) < limit:
+            size = min(PAGE, limit - len(found))
+            page = await read(size, offset + len(found))
             found.extend(page)
             if len(page) < size:
                 break
@@ -94,9 +101,7 @@ class PrefectApi:
         )
 
     async def _names(self, path: str, kind: str, ids: set[str], known: dict[str, str]) -> dict[str, str]:
-        missing = sorted(ids - known.keys())
-        for start in range(0, len(missing), PAGE):
-            some = missing[start : start + PAGE]
+        for some in batches(sorted(ids - known.keys())):
             rows = await self.call("POST", path, {kind: {"id": {"any_": some}}, "limit": PAGE})
             known.update(dict.fromkeys(some, "") | {row["id"]: row["name"] for row in rows})
         return known

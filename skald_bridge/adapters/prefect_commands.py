@@ -98,7 +98,9 @@ class Commands(Reading):
         Raises:
             NotFound: no deployment has that flow; the message lists the class names that have one.
         """
-        rows = await self.pages("/deployments/filter", {"flows": {"name": {"any_": [class_name]}}})
+        rows = await self.pages(
+            "/deployments/filter", {"flows": {"name": {"any_": [class_name]}}, "sort": "CREATED_DESC"}
+        )
         if not rows:
             known = ", ".join(await self.class_names()) or "none"
             raise NotFound(

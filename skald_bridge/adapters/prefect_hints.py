@@ -12,13 +12,19 @@ from prefect.events.filters import EventFilter, EventNameFilter
 
 from skald_bridge.adapters.prefect_api import translated
 from skald_bridge.adapters.prefect_identity import Identity
-from skald_bridge.adapters.prefect_mapping import ARTIFACT_CREATED, RUN_PREFIX, hint_of, run_of
+from skald_bridge.adapters.prefect_mapping import ARTIFACT_CREATED, hint_of, run_of
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.facts import Heard
 from skald_bridge.domain.ids import TaskId
-from work_pools.messages import NODE_ANNOUNCED, TASK_MOVES, TASK_STILL, UPDATE_APPLIED
+from work_pools.messages import (
+    DEPLOYMENT_RESOURCE,
+    NODE_ANNOUNCED,
+    RUN_RESOURCE,
+    TASK_MOVES,
+    TASK_STILL,
+    UPDATE_APPLIED,
+)
 
-_DEPLOYMENTS = "prefect.deployment."
 _OURS = (UPDATE_APPLIED, TASK_STILL, TASK_MOVES, NODE_ANNOUNCED)
 _log = logging.getLogger("skald_bridge.hints")
 
@@ -29,7 +35,7 @@ class Hints(Identity):
     @asynccontextmanager
     async def hints(self) -> AsyncIterator[AsyncIterator[Heard]]:
         wanted = EventFilter(
-            event=EventNameFilter(prefix=[RUN_PREFIX, _DEPLOYMENTS, ARTIFACT_CREATED, *_OURS])
+            event=EventNameFilter(prefix=[RUN_RESOURCE, DEPLOYMENT_RESOURCE, ARTIFACT_CREATED, *_OURS])
         )
         async with AsyncExitStack() as stack:
             try:
@@ -47,7 +53,7 @@ class Hints(Identity):
             except Exception as error:
                 _log.debug("event stream ended: %s", error)
                 return
-            if event.event.startswith(_DEPLOYMENTS):
+            if event.event.startswith(DEPLOYMENT_RESOURCE):
                 self.served.clear()
             elif (hint := _read(event, self.known_task(run_of(event)))) is not None:
                 yield hint

@@ -11,10 +11,11 @@ from typing import Any
 
 from cachetools import FIFOCache
 
-from skald_bridge.adapters.prefect_api import PAGE, PrefectApi
+from skald_bridge.adapters.prefect_api import PrefectApi
 from skald_bridge.adapters.prefect_mapping import TASK_TAG, is_uuid, task_id_of
 from skald_bridge.domain.errors import NotFound
 from skald_bridge.domain.ids import TaskId
+from work_pools.pages import batches
 
 REMEMBERED = 50_000
 
@@ -49,16 +50,15 @@ class Identity(PrefectApi):
         """Prefect's JSON of those tasks' runs that exist."""
         found: list[Mapping[str, Any]] = []
         unknown: list[TaskId] = []
-        for start in range(0, len(tasks), PAGE):
-            some = tasks[start : start + PAGE]
+        for some in batches(tasks):
             by_run = {self._runs.get(task, task): task for task in some}
             ids = [run for run in by_run if is_uuid(run)]
             rows = await self._filtered_rows({"id": {"any_": ids}}) if ids else []
             found += rows
             met = {by_run[row["id"]] for row in rows}
             unknown += [task for task in some if task not in met and task not in self._runs]
-        for start in range(0, len(unknown), PAGE):
-            keys = [TASK_TAG + task for task in unknown[start : start + PAGE]]
+        for some in batches(unknown):
+            keys = [TASK_TAG + task for task in some]
             found += await self._filtered_rows({"idempotency_key": {"any_": keys}})
         self.learn(found)
         return found

@@ -27,13 +27,11 @@ from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.nodes import claimed_by
 from work_pools import messages
 
-NODE_LABEL = "skald.node"
-RUN_PREFIX = "prefect.flow-run."
 ARTIFACT_CREATED = "prefect.artifact.created"
 TASK_TAG = "skald.task:"
 """Begins the tag, and the idempotency key, of the run of a task that Skalds named; its id follows."""
-_TAG_PREFIX = f"prefect.tag.{TASK_TAG}"
-_NOT_STATES = frozenset({"prefect.flow-run.heartbeat"})
+_TAG_PREFIX = f"{messages.TAG_RESOURCE}{TASK_TAG}"
+_NOT_STATES = frozenset({messages.RUN_HEARTBEAT})
 
 
 def moment(text: str | None) -> datetime | None:
@@ -54,7 +52,7 @@ def task_of(run: Mapping[str, Any], class_name: str, deployment: str | None) -> 
     """A task from a flow run's JSON."""
     state = state_of(run["state"]) if run.get("state") else None
     labels = dict(run.get("labels") or {})
-    node = labels.get(NODE_LABEL) or labels.get("prefect.worker.name")
+    node = labels.get(messages.NODE_LABEL) or labels.get(messages.WORKER_LABEL)
     if node is None and state is not None:
         node = claimed_by(state)
     return Task(
@@ -160,12 +158,12 @@ def hint_of(event: Event, task: TaskId | None = None) -> Heard | None:
         return NodesHint()
     if event.event in (messages.TASK_STILL, messages.TASK_MOVES):
         return StillHint(task, event.event == messages.TASK_STILL)
-    if event.event in _NOT_STATES or "prefect.state-type" not in resource:
+    if event.event in _NOT_STATES or messages.STATE_TYPE not in resource:
         return None
     state = State(
         id=StateId(str(event.id)),
-        type=StateType(resource["prefect.state-type"]),
-        name=resource.get("prefect.state-name") or resource["prefect.state-type"].capitalize(),
+        type=StateType(resource[messages.STATE_TYPE]),
+        name=resource.get(messages.STATE_NAME) or resource[messages.STATE_TYPE].capitalize(),
         at=datetime.fromisoformat(resource["prefect.state-timestamp"]),
         message=resource.get("prefect.state-message") or None,
     )
@@ -175,7 +173,7 @@ def hint_of(event: Event, task: TaskId | None = None) -> Heard | None:
         state=state,
         follows=StateId(str(event.follows)) if event.follows else None,
         first="intended" in event.payload and intended.get("from") is None,
-        name=resource.get("prefect.resource.name") or "",
+        name=resource.get(messages.RESOURCE_NAME) or "",
         class_name=_flow_name(event),
     )
 
@@ -184,8 +182,8 @@ def run_of(event: Event) -> str:
     """Prefect's id of the run that the event is of; an artifact's event names its run as related."""
     if event.event == ARTIFACT_CREATED:
         related = next((each.id for each in event.related if each.role == "flow-run"), "")
-        return related.removeprefix(RUN_PREFIX)
-    return event.resource.id.removeprefix(RUN_PREFIX)
+        return related.removeprefix(messages.RUN_RESOURCE)
+    return event.resource.id.removeprefix(messages.RUN_RESOURCE)
 
 
 def _recorded(event: Event, task: TaskId) -> RecordedHint | None:
@@ -202,7 +200,7 @@ def _told_task(event: Event) -> TaskId:
 def _flow_name(event: Event) -> str:
     for related in event.related:
         if related.role == "flow":
-            return related.get("prefect.resource.name") or ""
+            return related.get(messages.RESOURCE_NAME) or ""
     return ""
 
 

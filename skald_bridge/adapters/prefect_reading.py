@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from skald_bridge.adapters.prefect_api import PAGE
 from skald_bridge.adapters.prefect_identity import Identity
 from skald_bridge.adapters.prefect_mapping import (
     moment,
@@ -24,6 +23,7 @@ from skald_bridge.domain.history import ordered
 from skald_bridge.domain.ids import StateId, TaskId
 from skald_bridge.domain.lifecycle import TERMINAL, StateType
 from work_pools.messages import NODE_LOGGER, NODE_VARIABLE_PREFIX
+from work_pools.pages import PAGE, batches, pages
 
 POOL_TYPE = "skald"
 _LIVE = {"type": {"not_any_": sorted(TERMINAL)}}
@@ -59,12 +59,14 @@ class Reading(Identity):
         wanted: dict[str, Any] = {}
         if since is not None:
             wanted = {"operator": "or_", "state": _LIVE, "end_time": {"after_": since.isoformat()}}
-        body = {"flow_runs": wanted, "sort": "ID_DESC", "limit": PAGE}
-        offset, size = 0, PAGE
-        while size == PAGE:
-            runs = await self.call("POST", "/flow_runs/filter", {**body, "offset": offset})
-            size = len(runs)
-            offset += size
+        body = {"flow_runs": wanted, "sort": "ID_DESC"}
+
+        async def read(limit: int, offset: int) -> list[Mapping[str, Any]]:
+            page: list[Mapping[str, Any]]
+            page = await self.call("POST", "/flow_runs/filter", {**body, "limit": limit, "offset": offset})
+            return page
+
+        async for runs in pages(read):
             yield await self._tasks(runs)
 
     async def history(self, task: TaskId) -> list[State]:
@@ -99,8 +101,7 @@ class Reading(Identity):
     async def progress(self, tasks: Sequence[TaskId]) -> dict[TaskId, Progress]:
         newest: dict[TaskId, Progress] = {}
         by_run = await self.run_ids(tasks)
-        for start in range(0, len(by_run), PAGE):
-            ids = list(by_run)[start : start + PAGE]
+        for ids in batches(by_run):
             rows = await self.pages(
                 "/artifacts/filter",
                 {
@@ -136,7 +137,7 @@ class Reading(Identity):
         return [(_at(row), row["message"]) for row in rows if row["name"] == NODE_LOGGER]
 
     async def class_names(self) -> list[str]:
-        deployments = await self.pages("/deployments/filter", {})
+        deployments = await self.pages("/deployments/filter", {"sort": "CREATED_DESC"})
         names = await self.flow_names(row["flow_id"] for row in deployments)
         return sorted({names[row["flow_id"]] for row in deployments})
 

@@ -12,14 +12,22 @@ from prefect.events import Event, RelatedResource, Resource
 from skald_bridge.adapters.prefect_api import translated
 from skald_bridge.adapters.prefect_commands import Commands
 from skald_bridge.adapters.prefect_deployments import attachments_parameter, check
-from skald_bridge.adapters.prefect_mapping import RUN_PREFIX, attachments_of
+from skald_bridge.adapters.prefect_mapping import attachments_of
 from skald_bridge.adapters.prefect_talk import Answer, Talk
 from skald_bridge.domain.errors import Rejected, Unavailable
 from skald_bridge.domain.facts import Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from work_pools.attachments import merge
-from work_pools.messages import REVISION_LABEL, UPDATE_REQUESTED
+from work_pools.messages import (
+    POOL_RESOURCE,
+    RESOURCE_ID,
+    RESOURCE_NAME,
+    RESOURCE_ROLE,
+    REVISION_LABEL,
+    RUN_RESOURCE,
+    UPDATE_REQUESTED,
+)
 
 RESEND_SECONDS = 1.0
 SOON_SECONDS = 0.25
@@ -110,15 +118,15 @@ class Updates(Commands):
             related.append(
                 RelatedResource(
                     {
-                        "prefect.resource.id": f"prefect.work-pool.{self._pool_ids[pool]}",
-                        "prefect.resource.name": pool,
-                        "prefect.resource.role": "work-pool",
+                        RESOURCE_ID: POOL_RESOURCE + self._pool_ids[pool],
+                        RESOURCE_NAME: pool,
+                        RESOURCE_ROLE: "work-pool",
                     }
                 )
             )
         return Event(
             event=UPDATE_REQUESTED,
-            resource=Resource({"prefect.resource.id": RUN_PREFIX + run}),
+            resource=Resource({RESOURCE_ID: RUN_RESOURCE + run}),
             related=related,
             payload={"update_id": str(uuid4()), "attachments" if replace else "changes": dict(changes)},
         )

@@ -13,7 +13,7 @@ from prefect.task_runners import TaskRunner
 from pydantic import BaseModel
 
 from work_pools.needs import Needs
-from work_pools.task_type import TaskType, declare
+from work_pools.task_type import STARTS, Start, TaskType, declare
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,6 +53,7 @@ def task_type(
     retries: int | None = None,
     retry_delay_seconds: float | None = None,
     persistent: bool = False,
+    start: Start | None = None,
     **options: Unpack[FlowOptions],
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 
@@ -66,6 +67,7 @@ def task_type(
     retries: int | None = None,
     retry_delay_seconds: float | None = None,
     persistent: bool = False,
+    start: Start | None = None,
     **options: Unpack[FlowOptions],
 ) -> Flow[P, R] | Callable[[Callable[P, R]], Flow[P, R]]:
     """Make a task type of a sync or async function whose only parameter is a pydantic model.
@@ -77,11 +79,17 @@ def task_type(
         retries: how often a failed task starts again.
         retry_delay_seconds: seconds before each retry.
         persistent: the task is meant to run for ever; an edge node starts it again whenever it ends.
+        start: how tasks start on a node, "forked", "imported", "late" or "cold"; by default the node chooses the
+            fastest way that does not change what the code means (docs/warm-starts.md).
         options: any other option of Prefect's ``@flow``.
 
     Raises:
         TypeError: at decoration, when the function's parameters are not one pydantic model.
+        ValueError: at decoration, when ``start`` is none of the four.
     """
+
+    if start not in (None, *STARTS):
+        raise ValueError(f"start is {start!r}; write one of {', '.join(STARTS)}, or leave it out")
 
     def decorate(function: Callable[P, R]) -> Flow[P, R]:
         parameter, _ = attachments_parameter(function)
@@ -92,7 +100,7 @@ def task_type(
             **options,
         }
         made: Flow[P, R] = flow(**given)(function)
-        declare(function, TaskType(made.name, needs or Needs(), parameter, persistent))
+        declare(function, TaskType(made.name, needs or Needs(), parameter, persistent, start))
         return made
 
     return decorate if function is None else decorate(function)

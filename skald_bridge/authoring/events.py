@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.events import Event, Resource
 from prefect.events.clients import (
@@ -21,11 +22,13 @@ from prefect.events.clients import (
     get_events_subscriber,
 )
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
+from prefect.exceptions import ObjectNotFound
 
 from skald_bridge.authoring.live import Answer, Live
 from work_pools import messages
-from work_pools.attachments import merge
+from work_pools.attachments import next_revision, update_id_of
 from work_pools.messages import Applied, Update
+from work_pools.retrying import LOUD, insist
 
 _RETRY_AFTER = 1.0
 _LAST_ANSWERS_WITHIN = 3.0
@@ -38,9 +41,10 @@ class EventUpdates:
     def __init__(self, run_id: UUID, parameter: str) -> None:
         self._run_id = run_id
         self._parameter = parameter
-        self._resource = f"prefect.flow-run.{run_id}"
+        self._resource = f"{messages.RUN_RESOURCE}{run_id}"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._answers: asyncio.Queue[Answer | None] = asyncio.Queue()
+        self._unsent: Answer | None = None
         self._thread: threading.Thread | None = None
         atexit.register(self.stop)
 
@@ -76,12 +80,16 @@ class EventUpdates:
 
     async def _serve(self, live: Live[Any]) -> None:
         async with get_client(httpx_settings={"timeout": 10.0}) as api:
-            ended = False
+            ended, failures = False, 0
             while not ended:
                 try:
                     ended = await self._converse(live, api)
-                except Exception:
-                    _log.debug("no event stream; updates wait for it", exc_info=True)
+                    failures = 0
+                except Exception as error:
+                    # Prefect tells a server that is away by errors of no kind of their own.
+                    failures += 1
+                    level = logging.WARNING if failures == LOUD else logging.DEBUG
+                    _log.log(level, "no event stream; updates wait for it: %r", error)
                     await asyncio.sleep(_RETRY_AFTER)
 
     async def _converse(self, live: Live[Any], api: PrefectClient) -> bool:
@@ -98,23 +106,32 @@ class EventUpdates:
             answering = asyncio.create_task(self._send_answers(outgoing, api))
             try:
                 await asyncio.wait([hearing, answering], return_when=asyncio.FIRST_COMPLETED)
-                return answering.done()
+                if answering.done():
+                    answering.result()
+                    return True
+                return False
             finally:
                 for task in (hearing, answering):
                     task.cancel()
                 await asyncio.gather(hearing, answering, return_exceptions=True)
 
     async def _send_answers(self, outgoing: EventsClient, api: PrefectClient) -> None:
-        while (answer := await self._answers.get()) is not None:
-            try:
-                if isinstance(answer, Applied):
-                    await self._store(answer, api)
-                await outgoing.emit(self._event(answer))
-            except Exception:
-                _log.warning("answer to update %s not sent", answer.update_id, exc_info=True)
+        """One that a broken stream has kept from being sent is sent on the next."""
+        while (answer := self._unsent or await self._answers.get()) is not None:
+            self._unsent = answer
+            if isinstance(answer, Applied):
+                await self._keep(answer, api)
+            await outgoing.emit(self._event(answer))
+            self._unsent = None
+
+    async def _keep(self, answer: Applied, api: PrefectClient) -> None:
+        """A retry of the run starts with the newest attachments."""
+        try:
+            await insist(lambda: self._store(answer, api), "attachments")
+        except (httpx.HTTPError, ObjectNotFound) as error:
+            _log.warning("the attachments of update %s are not kept: %s", answer.update_id, error)
 
     async def _store(self, answer: Applied, api: PrefectClient) -> None:
-        """A retry of the run starts with the newest attachments."""
         run = await api.read_flow_run(self._run_id)
         parameters = {**run.parameters, self._parameter: answer.attachments}
         await api.update_flow_run(self._run_id, parameters=parameters)
@@ -128,7 +145,7 @@ class EventUpdates:
             told["reason"] = answer.reason
         return Event(
             event=messages.UPDATE_APPLIED if isinstance(answer, Applied) else messages.UPDATE_REJECTED,
-            resource=Resource({"prefect.resource.id": self._resource}),
+            resource=Resource({messages.RESOURCE_ID: self._resource}),
             payload={**told, "node": platform.node()},
         )
 
@@ -141,10 +158,9 @@ async def _hear(incoming: PrefectEventSubscriber, live: Live[Any]) -> None:
 
 def _candidate(payload: dict[str, Any], live: Live[Any]) -> Update | None:
     """The next revision that a request asks for; ``None`` for a request without an id or content."""
-    update_id, changes, whole = (payload.get(key) for key in ("update_id", "changes", "attachments"))
-    if not isinstance(update_id, str) or not (isinstance(changes, dict) or isinstance(whole, dict)):
+    if (update_id := update_id_of(payload)) is None:
         _log.warning("update request ignored: it needs update_id, and changes or attachments")
         return None
     newest, revision = live.basis()
-    attachments = dict(whole) if isinstance(whole, dict) else merge(newest, changes or {})
-    return Update(update_id, revision + 1, attachments)
+    revision, attachments = next_revision((revision, newest), payload)
+    return Update(update_id, revision, attachments)

@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import (
@@ -17,7 +18,9 @@ from prefect.client.schemas.filters import (
 )
 from prefect.settings import get_current_settings
 
+from skald_bridge.authoring.at_exit import ending, finish_in_time
 from skald_bridge.authoring.context import current_run
+from work_pools.retrying import unanswered
 
 INTERVAL = 0.5
 """Least seconds between two writes."""
@@ -54,6 +57,7 @@ def progress(done: float, total: float | None = None, message: str = "") -> None
         writer = _writers.get(run.id)
         if writer is None:
             writer = _writers[run.id] = _Writer(run.id, again=run.count > 1)
+            finish_in_time(writer.finish)
     writer.submit(made)
 
 
@@ -67,6 +71,7 @@ class _Writer:
         self._next: Report | None = None
         self._busy = False
         self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def submit(self, made: Report) -> None:
         with self._lock:
@@ -74,8 +79,18 @@ class _Writer:
             if self._busy:
                 return
             self._busy = True
-        inherited = contextvars.copy_context()
-        threading.Thread(target=inherited.run, args=(self._write_all,), name="skald-progress").start()
+            inherited = contextvars.copy_context()
+            self._thread = threading.Thread(
+                target=inherited.run, args=(self._write_all,), name="skald-progress"
+            )
+            self._thread.start()
+
+    def finish(self) -> None:
+        """Wait for the last report."""
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join()
 
     def _write_all(self) -> None:
         failures = 0
@@ -83,13 +98,14 @@ class _Writer:
             try:
                 self._write(made)
                 failures = 0
-            except Exception:
+            except Exception as error:
+                # Whatever it is, a flow does not end for it.
                 failures += 1
-                _log.debug("progress not written", exc_info=True)
-                if failures < _ATTEMPTS:
+                away = isinstance(error, httpx.HTTPError) and unanswered(error)
+                _log.log(logging.DEBUG if away else logging.WARNING, "progress not written: %r", error)
+                if away and failures < _ATTEMPTS:
                     self._put_back(made)
-            # The main thread's end cuts the pause short.
-            threading.main_thread().join(INTERVAL)
+            ending.wait(INTERVAL)
 
     def _take(self) -> Report | None:
         with self._lock:

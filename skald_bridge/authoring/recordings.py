@@ -17,17 +17,18 @@ import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 
+from skald_bridge.authoring.at_exit import ending, finish_in_time
 from skald_bridge.authoring.context import current_run
 from skald_bridge.authoring.progress import plain_http
 from skald_bridge.domain.errors import InvalidInput
 from work_pools.messages import RECORDING
+from work_pools.retrying import unanswered
 
 KEPT = 100_000
 """Recordings that wait while Prefect does not answer; the oldest go first."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 LAST_SECONDS = 20.0
 """How long an ending process goes on trying."""
-_NOT_NOW = frozenset({408, 425, 429})
 _log = logging.getLogger("skald.recordings")
 
 
@@ -63,6 +64,7 @@ def recorded(path: str, *, start: datetime, seconds: float, codec: str = "", siz
         writer = _writers.get(run.id)
         if writer is None:
             writer = _writers[run.id] = _Writer(run.id)
+            finish_in_time(writer.finish)
     writer.submit(made)
 
 
@@ -111,6 +113,11 @@ class _Writer:
         inherited = contextvars.copy_context()
         threading.Thread(target=inherited.run, args=(self._write_all,), name="skald-recordings").start()
 
+    def finish(self) -> None:
+        """Wait until all is written or given up."""
+        with self._idle:
+            self._idle.wait_for(lambda: not self._busy)
+
     def written(self, timeout: float) -> bool:
         with self._idle:
             return self._idle.wait_for(lambda: not self._busy, timeout)
@@ -122,8 +129,8 @@ class _Writer:
                 self._write(made)
             except Exception as error:
                 _log.debug("recording not written", exc_info=True)
-                ending = not threading.main_thread().is_alive()
-                given_up = min(given_up, time.monotonic() + LAST_SECONDS) if ending else float("inf")
+                last = time.monotonic() + LAST_SECONDS
+                given_up = min(given_up, last) if ending.is_set() else float("inf")
                 if _refused(error) or time.monotonic() > given_up:
                     _log.warning("not told to Prefect (%s): %s", error, made.text)
                     self._drop(made)
@@ -159,19 +166,16 @@ class _Writer:
 
 def _refused(error: Exception) -> bool:
     """Whether trying again is of no use."""
-    if not isinstance(error, httpx.HTTPStatusError):
-        return False
-    code = error.response.status_code
-    return 400 <= code < 500 and code not in _NOT_NOW
+    away = isinstance(error, OSError) or (isinstance(error, httpx.HTTPError) and unanswered(error))
+    return not away
 
 
 def _wait(seconds: float) -> None:
-    """The main thread's end cuts it short, once."""
-    main = threading.main_thread()
-    if main.is_alive():
-        main.join(seconds)
-    else:
+    """The process's end cuts it short, once."""
+    if ending.is_set():
         time.sleep(seconds)
+    else:
+        ending.wait(seconds)
 
 
 _lock = threading.Lock()

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
+import logging
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 
 from skald_bridge.domain.errors import SkaldError
-from work_pools.messages import TAKEN_BY
+from work_pools.messages import NODE_LABEL, WORKER_LABEL, claimant
+from work_pools.pages import batches, with_ids
+from work_pools.retrying import pauses, unanswered
 
 POLL_SECONDS = 0.25
+_log = logging.getLogger("skald_bridge.media")
 
 
 class ChildFailed(SkaldError):
@@ -34,7 +40,7 @@ class Children:
     def __init__(self, poll_seconds: float = POLL_SECONDS) -> None:
         self._poll_seconds = poll_seconds
         self._open: set[UUID] = set()
-        self._ended: dict[UUID, FlowRun] = {}
+        self._ended: dict[UUID, FlowRun | Exception] = {}
         self._changed = threading.Condition()
         self._watching = False
         self._closed = False
@@ -47,7 +53,8 @@ class Children:
         that one failed.
 
         Raises:
-            ChildFailed: it ended otherwise, or this object was closed meanwhile.
+            ChildFailed: it ended otherwise, was deleted or could not be watched, or this object was closed
+                meanwhile.
         """
         attempt = 0
         while True:
@@ -97,23 +104,46 @@ class Children:
             _cancel([run.id])
         if ended is None:
             raise ChildFailed(f"child task {run.name} was given up, as its parent ended")
+        if isinstance(ended, Exception):
+            raise ChildFailed(f"child task {run.name} is waited for no longer: {ended!r}") from ended
         return ended
 
     def _watch(self) -> None:
-        with get_client(sync_client=True) as client:
-            while asked := self._asked():
-                ended: list[FlowRun] = []
-                with contextlib.suppress(Exception):  # the server may be away for a while
-                    found = client.read_flow_runs(
-                        flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=asked))
-                    )
-                    ended = [run for run in found if run.state and run.state.is_final()]
-                with self._changed:
-                    for run in ended:
-                        self._ended[run.id] = run
-                        self._open.discard(run.id)
-                    self._changed.notify_all()
-                    self._changed.wait_for(lambda: self._closed, self._poll_seconds)
+        """Until nobody waits. Whatever ends it earlier ends every wait, with its cause."""
+        try:
+            with get_client(sync_client=True) as client:
+                again = pauses()
+                while asked := self._asked():
+                    pause = self._poll_seconds
+                    try:
+                        self._take(_read(client, asked), asked)
+                        again = pauses()
+                    except httpx.HTTPError as error:
+                        if not unanswered(error):
+                            raise
+                        pause = max(pause, next(again))
+                    with self._changed:
+                        self._changed.wait_for(lambda: self._closed, pause)
+        except Exception as error:
+            _log.exception("the child tasks of this run can't be watched")
+            with self._changed:
+                self._watching = False
+                self._ended |= dict.fromkeys(self._open, error)
+                self._open.clear()
+                self._changed.notify_all()
+
+    def _take(self, found: Iterable[FlowRun], asked: Iterable[UUID]) -> None:
+        """``found``: what the server has of the runs that were ``asked`` for."""
+        there = {run.id: run for run in found}
+        with self._changed:
+            for run_id in asked:
+                run = there.get(run_id)
+                if run is None:
+                    self._ended[run_id] = LookupError("it was deleted")
+                elif run.state is not None and run.state.is_final():
+                    self._ended[run_id] = run
+            self._open -= self._ended.keys()
+            self._changed.notify_all()
 
     def _asked(self) -> list[UUID]:
         with self._changed:
@@ -123,20 +153,30 @@ class Children:
             return list(self._open)
 
 
+def _read(client: SyncPrefectClient, run_ids: Iterable[UUID]) -> list[FlowRun]:
+    """Those that exist."""
+    found: list[FlowRun] = []
+    for some in batches(run_ids):
+        found += client.read_flow_runs(flow_run_filter=FlowRunFilter(id=with_ids(some)), limit=len(some))
+    return found
+
+
 def _cancel(run_ids: Iterable[UUID]) -> None:
     with get_client(sync_client=True) as client:
         for run_id in run_ids:
-            with contextlib.suppress(Exception):
+            try:
                 client.set_flow_run_state(run_id, Cancelling())
+            except (httpx.HTTPError, ObjectNotFound) as error:
+                _log.warning("child run %s is not cancelled: %s", run_id, error or type(error).__name__)
 
 
 def node_of(run: FlowRun) -> str:
     """The node that ran ``run``; a run's labels say so a moment after its states do."""
-    if label := run.labels.get("skald.node") or run.labels.get("prefect.worker.name"):
+    if label := run.labels.get(NODE_LABEL) or run.labels.get(WORKER_LABEL):
         return str(label)
     with get_client(sync_client=True) as client:
-        messages = [state.message or "" for state in client.read_flow_run_states(run.id)]
-    claims = [message.removeprefix(TAKEN_BY) for message in messages if message.startswith(TAKEN_BY)]
+        states = client.read_flow_run_states(run.id)
+    claims = [node for state in states if (node := claimant(state.message))]
     return claims[-1] if claims else "a worker"
 
 

@@ -16,14 +16,12 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
-    FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateType,
-    WorkPoolFilter,
-    WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.objects import StateType as PrefectStateType
@@ -41,6 +39,9 @@ from skald_bridge.modes.server import prefect_api
 from skald_bridge.modes.stopping import Stop, stop_on_signals
 from skald_bridge.services.supervisor import Supervisor
 from skald_bridge.settings import Settings
+from work_pools.messages import DEPLOYMENT_RESOURCE, RUN_RESOURCE
+from work_pools.pages import runs_where, runs_with_ids
+from work_pools.retrying import unanswered
 
 ENTRY_LABEL = "skald.entry"
 """Flow-run label: what the entry said when its task was created."""
@@ -117,23 +118,39 @@ class _Edge:
             await self._look(client)
             for track in list(self._tracks.values()):
                 if track.due is not None and track.due <= time.monotonic():
-                    await self._start(client, track)
-        except Exception:
+                    await self._try_start(client, track)
+        except httpx.HTTPError as error:
+            if not unanswered(error):
+                raise
             _log.warning("Prefect does not answer; the tasks run on, the next look is in %g s", SWEEP)
             _log.debug("because", exc_info=True)
 
     async def _look(self, client: PrefectClient) -> None:
         by_run = {track.run: track for track in self._tracks.values() if track.run is not None}
-        if not by_run:
-            return
-        wanted = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run) for run in by_run]))
-        for run in await client.read_flow_runs(flow_run_filter=wanted, limit=len(by_run)):
+        found = {str(run.id): run for run in await runs_with_ids(client, map(UUID, by_run))}
+        for run_id, track in by_run.items():
+            run = found.get(run_id)
+            if run is None:
+                self._end(track, StateType.CANCELLED, "deleted")
+                continue
             state = StateType(run.state_type.value) if run.state_type else StateType.SCHEDULED
             if state.terminal:
-                track = ended(by_run[str(run.id)], state, time.monotonic())
-                self._tracks[track.id] = track
-                again = f", starts again in {track.due - time.monotonic():.0f} s" if track.due else ""
-                _log.info("task %s ended: %s%s", track.id, run.state_name, again)
+                self._end(track, state, run.state_name or state.value)
+
+    def _end(self, track: Track, state: StateType, name: str) -> None:
+        track = self._tracks[track.id] = ended(track, state, time.monotonic())
+        again = f", starts again in {track.due - time.monotonic():.0f} s" if track.due else ""
+        _log.info("task %s ended: %s%s", track.id, name, again)
+
+    async def _try_start(self, client: PrefectClient, track: Track) -> None:
+        """An entry that Prefect refuses is set aside; the others go on."""
+        try:
+            await self._start(client, track)
+        except Exception as error:
+            if isinstance(error, httpx.HTTPError) and unanswered(error):
+                raise
+            _log.error("task %s can't be started: %s", track.id, error)
+            self._end(track, StateType.FAILED, "refused")
 
     async def _start(self, client: PrefectClient, track: Track) -> None:
         job = self._jobs[track.id]
@@ -148,10 +165,8 @@ class _Edge:
         _log.info("task %s (%s) is flow run %s", track.id, job.type.name, run.id)
 
     async def _take_over(self, client: PrefectClient) -> None:
-        for run in await client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_LIVE))),
-            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[self._pool])),
-        ):
+        live = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_LIVE)))
+        for run in await runs_where(client, live, self._pool):
             key = str((run.labels or {}).get(TASK_ID_LABEL, ""))
             track = self._tracks.get(key)
             if track is None or track.run is not None:
@@ -166,16 +181,19 @@ class _Edge:
     async def _hear(self) -> None:
         """Wake at every state of our runs; events are hints, the sweep makes up for lost ones."""
         ours = EventFilter(
-            event=EventNameFilter(prefix=["prefect.flow-run."]),
+            event=EventNameFilter(prefix=[RUN_RESOURCE]),
             any_resource=EventAnyResourceFilter(
-                id=[f"prefect.deployment.{deployment}" for deployment in self._deployments.values()]
+                id=[f"{DEPLOYMENT_RESOURCE}{deployment}" for deployment in self._deployments.values()]
             ),
         )
         while True:
-            with suppress(Exception):
+            try:
                 async with get_events_subscriber(ours, reconnect_on_clean_close=True) as events:
                     async for _ in events:
                         self._wake.set()
+            except Exception as error:
+                # Whatever it is, the sweep finds what the events would have told.
+                _log.debug("no event stream: %s", error or type(error).__name__)
             await asyncio.sleep(SWEEP)
 
 

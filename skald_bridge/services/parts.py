@@ -6,14 +6,14 @@ import base64
 import http.client
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from skald_bridge.embedded import api_url, client_environment, server_command, server_environment
 from skald_bridge.services.supervisor import Part
-from work_pools.messages import NODE_VARIABLE_PREFIX
+from work_pools.devices import variable_name
 
 _PROBE_SECONDS = 5.0
 _ANSWER_SECONDS = 20.0
@@ -91,19 +91,24 @@ def node_answers(url: str, pool: str, node: str, env: Mapping[str, str] | None =
         _, found = _request("POST", f"{url}{path}", body, headers)
         return found if isinstance(found, list) else []
 
+    def workers() -> Iterator[dict[str, Any]]:
+        """Those heard of last come first: a node that has just beaten is found soon."""
+        chosen, offset = {"status": {"any_": ["ONLINE"]}}, 0
+        page: list[dict[str, Any]] = [{}]
+        while page:
+            path = f"/work_pools/{quote(pool)}/workers/filter"
+            page = ask(path, {"workers": chosen, "offset": offset})
+            yield from page
+            offset += len(page)
+
     def probe() -> bool:
-        workers = ask(
-            f"/work_pools/{quote(pool)}/workers/filter", {"workers": {"status": {"any_": ["ONLINE"]}}}
-        )
-        beat = next((w.get("last_heartbeat_time") for w in workers if w.get("name") == node), None)
+        beat = next((w.get("last_heartbeat_time") for w in workers() if w.get("name") == node), None)
         if not before:
             # Without a pool there is no answer yet, and no heartbeat of an earlier node either.
             before.append(beat)
         if beat is None or beat == before[0]:
             return False
-        told = ask("/variables/filter", {"variables": {"name": {"like_": NODE_VARIABLE_PREFIX}}})
-        values = [variable["value"] for variable in told if isinstance(variable.get("value"), dict)]
-        return any((value.get("pool"), value.get("name")) == (pool, node) for value in values)
+        return bool(ask("/variables/filter", {"variables": {"name": {"any_": [variable_name(pool, node)]}}}))
 
     return probe
 

@@ -59,8 +59,9 @@ class Requests:
     kinds: Mapping[str, float]
 
 
-def sample(worker: Worker) -> Sample:
-    run, created = worker.api.create(worker.noop, {"stamps": str(worker.stamps)})
+def sample(worker: Worker, deployment: str = "") -> Sample:
+    """Of a no-op, or of another deployment's run."""
+    run, created = worker.api.create(deployment or worker.noop, {"stamps": str(worker.stamps)})
     began = worker.stamp(run).at
     ended = worker.api.ended([run], 60)
     assert ended[0]["state_type"] == "COMPLETED", ended[0]["state"]
@@ -87,6 +88,11 @@ def memory(worker: Worker, folder: Path) -> Memory:
     worker.api.ended([run], 60)
     worker.settle()
     return measured
+
+
+def whole_memory(worker: Worker) -> int:
+    """PSS in bytes of the worker and all it has started."""
+    return _pss(worker.pid) + sum(_pss(each.pid) for each in worker.processes())
 
 
 def _supervisors(pid: int, worker: int) -> list[psutil.Process]:

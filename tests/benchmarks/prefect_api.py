@@ -28,15 +28,26 @@ class Api:
         found = self._call("POST", f"/work_pools/{pool}/workers/filter", {})
         return any(each["name"] == worker and each["status"] == "ONLINE" for each in found)
 
-    def deployment(self, pool: str, entrypoint: str, folder: str) -> str:
+    def starts(self, pool: str) -> dict[str, str]:
+        """How a node of the pool starts runs, by the code it has loaded."""
+        found = self._call("POST", "/variables/filter", {"limit": 200})
+        values = [each["value"] for each in found if isinstance(each["value"], dict)]
+        return {
+            code: how
+            for value in values
+            if value.get("pool") == pool
+            for code, how in value["starts"].items()
+        }
+
+    def deployment(self, pool: str, entrypoint: str, folder: str, name: str = "") -> str:
         """Its id. The flow's name is the function's."""
-        name = entrypoint.rpartition(":")[2]
-        flow = self._call("POST", "/flows/", {"name": name})["id"]
+        function = entrypoint.rpartition(":")[2]
+        flow = self._call("POST", "/flows/", {"name": function})["id"]
         made = self._call(
             "POST",
             "/deployments/",
             {
-                "name": f"{name}-{pool}",
+                "name": f"{name or function}-{pool}",
                 "flow_id": flow,
                 "entrypoint": entrypoint,
                 "path": folder,

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.benchmarks.measures import Sample, burst, memory, requests, sample
+from tests.benchmarks.measures import Sample, burst, memory, requests, sample, whole_memory
 from tests.benchmarks.prefect_api import Api
-from tests.benchmarks.table import Side, figures, show
-from tests.benchmarks.workers import NODE, STOCK, Worker
+from tests.benchmarks.table import LOADED, Side, Warm, figures, show, show_warm, warm_figures
+from tests.benchmarks.workers import FLOWS, NODE, ROOT, STOCK, Worker
 from tests.services.postgres import binaries, running_postgres
 from tests.services.prefect_server import PrefectServer, running_server
 
@@ -42,8 +42,10 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="skald-bench-")))
         server = stack.enter_context(_server(database, folder))
         stock, node = _measure(server, folder, options.latency, options.burst, console)
+        warm = _warm(server, folder, options.latency, console)
     show(console, database, stock, node)
-    print(json.dumps(figures(database, stock, node)))
+    show_warm(console, warm)
+    print(json.dumps({**figures(database, stock, node), **warm_figures(warm)}))
 
 
 @contextlib.contextmanager
@@ -88,6 +90,35 @@ def _measure(
             asked[worker.kind] = requests(worker, server.client_env)
     stock, node = (Side(samples[kind], bursts[kind], sizes[kind], asked[kind]) for kind in (STOCK, NODE))
     return stock, node
+
+
+def _warm(server: PrefectServer, folder: Path, latency: int, console: Console) -> Warm:
+    """What warmth costs and gives: no-ops of three kinds by turns, then a node with 20 deployments loaded."""
+    with contextlib.closing(Api(server.url)) as api:
+        node = Worker(NODE, api, folder)
+        kinds = {"light": node.noop, "heavy": node.heavy, "imported": node.unshared}
+        samples: dict[str, list[Sample]] = {kind: [] for kind in kinds}
+        with node.running(server.client_env):
+            node.loaded(4)
+            for deployment in kinds.values():
+                sample(node, deployment)
+            for index in range(latency):
+                for kind, deployment in kinds.items():
+                    samples[kind].append(sample(node, deployment))
+                both = ", ".join(f"{kind} {taken[-1].user_code:.3f} s" for kind, taken in samples.items())
+                console.print(f"warm {index + 1} of {latency}: {both}", highlight=False)
+        full = Worker(NODE, api, folder)
+        for index in range(LOADED - 4):
+            copy = folder / f"copy-{index}"
+            copy.mkdir()
+            (copy / "noop.py").write_text((ROOT / FLOWS / "noop.py").read_text())
+            api.deployment(full.pool, "noop.py:noop", str(copy), f"noop-{index}")
+        console.print(f"loading {LOADED} deployments", highlight=False)
+        with full.running(server.client_env):
+            full.loaded(LOADED)
+            full.rested()
+            size = whole_memory(full)
+    return Warm(samples, size)
 
 
 if __name__ == "__main__":

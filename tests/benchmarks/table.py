@@ -12,6 +12,7 @@ from rich.table import Table
 from tests.benchmarks.measures import Burst, Memory, Requests, Sample
 
 _MIB = 2**20
+LOADED = 20
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,44 @@ class Side:
         low = int(place)
         high = min(low + 1, len(values) - 1)
         return values[low] + (values[high] - values[low]) * (place - low)
+
+
+@dataclass(frozen=True)
+class Warm:
+    """Samples of a node's no-ops: ``light``, ``heavy`` (large libraries, forked), ``imported`` (by each process).
+
+    ``loaded`` is the PSS in bytes of a node with ``LOADED`` deployments that had no run yet.
+    """
+
+    samples: Mapping[str, Sequence[Sample]]
+    loaded: int
+
+    def p50(self, kind: str) -> float:
+        return statistics.median(sample.user_code for sample in self.samples[kind])
+
+
+def warm_figures(warm: Warm) -> dict[str, object]:
+    return {
+        "light_p50_s": round(warm.p50("light"), 4),
+        "heavy_p50_s": round(warm.p50("heavy"), 4),
+        "imported_p50_s": round(warm.p50("imported"), 4),
+        f"node_pss_mb_{LOADED}": round(warm.loaded / _MIB, 1),
+    }
+
+
+def show_warm(console: Console, warm: Warm) -> None:
+    table = Table(title="Created → user code on a node, p50")
+    table.add_column("a no-op that imports")
+    table.add_column("", justify="right")
+    names = {
+        "light": "Prefect alone (forked)",
+        "heavy": "numpy, av and pillow (forked)",
+        "imported": "the same and a thread (imported by each process)",
+    }
+    for kind, name in names.items():
+        table.add_row(name, _ms(warm.p50(kind)))
+    table.add_row(f"PSS of a node with {LOADED} deployments loaded", _mib(warm.loaded))
+    console.print(table)
 
 
 def figures(database: str, stock: Side, node: Side) -> dict[str, object]:

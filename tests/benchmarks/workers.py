@@ -20,8 +20,10 @@ from tests.services.poll import until
 ROOT = Path(__file__).parents[2]
 STOCK = "process"
 NODE = "skald"
-FLOWS = "tests/benchmarks/flows/noop.py"
+FLOWS = "tests/benchmarks/flows"
 STOCK_POLL_SECONDS = "0.5"
+_STILL = 40
+"""Looks in a row that must find as many processes."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,10 @@ class Worker:
         self.log = folder / f"{self.pool}.log"
         self.api = api
         api.pool(self.pool, kind)
-        self.noop = api.deployment(self.pool, f"{FLOWS}:noop", str(ROOT))
-        self.sleeper = api.deployment(self.pool, f"{FLOWS}:sleeper", str(ROOT))
+        self.noop = api.deployment(self.pool, f"{FLOWS}/noop.py:noop", str(ROOT))
+        self.sleeper = api.deployment(self.pool, f"{FLOWS}/noop.py:sleeper", str(ROOT))
+        self.heavy = api.deployment(self.pool, f"{FLOWS}/heavy.py:heavy", str(ROOT))
+        self.unshared = api.deployment(self.pool, f"{FLOWS}/unshared.py:unshared", str(ROOT))
         self.pid = 0
 
     @contextlib.contextmanager
@@ -71,6 +75,20 @@ class Worker:
     def _up(self, process: subprocess.Popen[bytes], name: str) -> bool:
         assert process.poll() is None, self.log.read_text()[-3000:]
         return self.api.online(self.pool, name)
+
+    def loaded(self, count: int) -> None:
+        """Wait until a node has loaded the code of so many deployments."""
+        until(lambda: len(self.api.starts(self.pool)) >= count, 120, f"{count} deployments loaded")
+
+    def rested(self) -> None:
+        """Wait until a node makes no more spare children."""
+        counts: list[int] = []
+
+        def still() -> bool:
+            counts.append(len(self.processes()))
+            return len(counts) > _STILL and len(set(counts[-_STILL:])) == 1
+
+        until(still, 60, "no new processes")
 
     def all_stamps(self) -> dict[str, Stamp]:
         lines = self.stamps.read_text().splitlines() if self.stamps.exists() else []

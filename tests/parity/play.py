@@ -37,8 +37,9 @@ PULLING = (
 )
 """What Prefect logs of fetching the code, which a node has, and of heartbeats, which are the node's."""
 ERROR = 40
-LIGHT = {"code", "imports", "output", "sharing"}
-"""Kinds where the stock worker is told its own command: it then starts one fresh interpreter a run instead of two."""
+LIGHT = {"code", "output"}
+"""Kinds where the stock worker is told its own command: one fresh interpreter a run instead of two, but it imports in
+another thread, which these do not ask about."""
 SUBMITTING = "Submitting"
 """A worker's second kind of Pending; a node has none."""
 REST_SECONDS = 20

@@ -15,10 +15,17 @@ import prefect.engine
 import prefect.flow_engine as flow_engine
 import pytest
 from prefect.client.base import ServerType
+from prefect.events.clients import PrefectEventsClient
+from prefect.events.worker import EventsWorker
 from prefect.workers.base import BaseWorker
 
 from work_pools import prefect_private, worker
-from work_pools.prefect_private import PRIVATE, WORKER_ATTRIBUTES, NodeWorker
+from work_pools.prefect_private import (
+    EVENTS_CLIENT_ATTRIBUTES,
+    PRIVATE,
+    WORKER_ATTRIBUTES,
+    NodeWorker,
+)
 
 PACKAGE = Path(prefect_private.__file__).parent
 SIGNATURES = {
@@ -33,6 +40,7 @@ SIGNATURES = {
     "prefect.flow_engine.propose_state_sync": ["client", "state", "flow_run_id", "force"],
     "prefect.flow_engine._termination_intent": [],
     "prefect._internal.control_listener.get_intent": [],
+    "prefect.events.worker.related_resources_from_run_context": ["client", "exclude"],
     "prefect.results._read_server_default_result_storage_block_id": [],
     "prefect.workers.base.BaseWorker._setup_cancellation_observer": ["self"],
 }
@@ -90,6 +98,16 @@ def test_every_attribute_of_the_worker_that_is_used_is_set_when_it_is_made() -> 
     source = inspect.getsource(BaseWorker.__init__)
     for name in WORKER_ATTRIBUTES:
         assert f"self.{name}" in source, name
+
+
+def test_the_events_worker_asks_what_is_related_by_the_name_that_is_replaced() -> None:
+    assert "await related_resources_from_run_context(" in inspect.getsource(EventsWorker)
+
+
+def test_every_attribute_of_the_events_client_that_is_used_is_set_when_it_is_made() -> None:
+    source = inspect.getsource(PrefectEventsClient.__init__)
+    for name in EVENTS_CLIENT_ATTRIBUTES:
+        assert f"self.{name} = " in source, name
 
 
 def test_every_override_of_a_private_method_of_the_worker_is_listed() -> None:

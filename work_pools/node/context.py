@@ -8,8 +8,9 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from work_pools.messages import NODE_LABEL, POOL_LABEL, WORKER_LABEL
 from work_pools.node.processes.codebases import Codebases
-from work_pools.node.processes.zygote_client import ZygoteClient
+from work_pools.node.processes.stems import Stems
 from work_pools.node.server.event_emitter import EventEmitter
 from work_pools.node.server.run_api import RunApi
 from work_pools.node.server.run_logs import RunLogs
@@ -19,7 +20,7 @@ _log = logging.getLogger("skald.node")
 
 @dataclass
 class NodeContext:
-    """What every supervisor on the node works with; ``stem`` starts ordinary processes, and zygotes.
+    """What every supervisor on the node works with; ``stems`` start ordinary processes, and zygotes.
 
     ``lane`` is for writes that nobody waits for: one at a time, and at first only while the node is ``calm``,
     with no run on its way to user code; else they hold up those that matter.
@@ -30,16 +31,15 @@ class NodeContext:
     logs: RunLogs
     emitter: EventEmitter
     codebases: Codebases
-    stem: ZygoteClient
+    stems: Stems
     cancel_grace: float
-    child_env: dict[str, str | None]
     result_storage: str | None = None
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     lane: asyncio.Lock = field(default_factory=asyncio.Lock)
     calm: asyncio.Event = field(default_factory=asyncio.Event)
 
     def labels(self, pool: str) -> dict[str, Any]:
-        return {"prefect.worker.name": self.name, "skald.node": self.name, "skald.pool": pool}
+        return {WORKER_LABEL: self.name, NODE_LABEL: self.name, POOL_LABEL: pool}
 
     def aside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do something off the critical path; the node waits for it before it ends."""
@@ -63,3 +63,12 @@ class NodeContext:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Until one of them is done; the others are cancelled."""
+    tasks = [asyncio.create_task(each) for each in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,27 +17,32 @@ from prefect.client.schemas.objects import FlowRun, WorkPool
 
 from work_pools import host
 from work_pools.devices import Capacity
-from work_pools.node.context import NodeContext
+from work_pools.node.context import NodeContext, first_of
+from work_pools.node.lock import NameTaken
 from work_pools.node.processes.codebases import Codebases
-from work_pools.node.processes.zygote_client import ZygoteClient, environment
+from work_pools.node.processes.stems import Stems
 from work_pools.node.reconcile.abandoned_runs import AbandonedRuns
 from work_pools.node.reconcile.attachment_updates import AttachmentUpdates
 from work_pools.node.reconcile.event_router import EventRouter
+from work_pools.node.reconcile.pool_watch import PoolWatch
 from work_pools.node.reconcile.run_heartbeats import RunHeartbeats
 from work_pools.node.reconcile.state_reconciler import StateReconciler
 from work_pools.node.reconcile.stopped_processes import StoppedProcesses
 from work_pools.node.reconcile.stuck_cancellations import StuckCancellations
+from work_pools.node.runs.admission import Admission
 from work_pools.node.runs.deployments import Deployments
 from work_pools.node.runs.device_ledger import DeviceLedger
 from work_pools.node.runs.poller import Poller
-from work_pools.node.server.announcements import Announcer, is_online
+from work_pools.node.server.announcements import Announcer
+from work_pools.node.server.claim_keeper import ClaimKeeper
+from work_pools.node.server.event_api import EventApi
 from work_pools.node.server.event_emitter import EventEmitter
 from work_pools.node.server.event_listener import EventListener
 from work_pools.node.server.run_api import RunApi
 from work_pools.node.server.run_logs import RunLogs
 from work_pools.node.settings import NodeSettings
 from work_pools.nvml import Nvml
-from work_pools.retrying import LOUD, insist, unanswered
+from work_pools.retrying import LOUD, Backoff, insist
 
 IDLE_POLL = 20.0
 """Seconds between polls while events arrive and nothing happens."""
@@ -54,6 +59,7 @@ class NodeService:
         *,
         client: PrefectClient,
         name: str,
+        claim: ClaimKeeper,
         pool: Callable[[], WorkPool],
         queues: tuple[str, ...],
         limit: int | None,
@@ -62,9 +68,10 @@ class NodeService:
         heartbeat_seconds: int | None,
         child_env: dict[str, str | None],
         polled: Callable[[], None],
+        superseded: Callable[[], None],
     ) -> None:
         self._client = client
-        self._name = name
+        self._claim = claim
         self._pool = pool
         self._queues = queues
         self._settings = settings
@@ -72,32 +79,38 @@ class NodeService:
         self._nvml = Nvml.from_environment()
         self.capacity = Capacity(host.cpus(), host.memory(), self._nvml.gpus, settings.tags, limit)
         api = RunApi(client, name)
-        stem = ZygoteClient(environment({}))
+        stems = Stems()
+        logs = RunLogs(self._post_logs)
         self._context = NodeContext(
             name=name,
             api=api,
-            logs=RunLogs(self._post_logs),
-            emitter=EventEmitter(),
-            codebases=Codebases(settings.spares, stem),
-            stem=stem,
+            logs=logs,
+            emitter=EventEmitter(EventApi(client), logs.say),
+            codebases=Codebases(
+                stems, settings.spares, settings.warm_memory or self.capacity.memory // 4, child_env
+            ),
+            stems=stems,
             cancel_grace=settings.cancel_grace,
-            child_env=child_env,
         )
-        self._books = DeviceLedger(self.capacity, self._nvml, lambda: self.intake.released())
+        self._ledger = DeviceLedger(self.capacity, self._nvml, lambda: self._poller.released())
         self._deployments = Deployments(client, str(Path.cwd()))
-        self.intake = Poller(
+        self._wake = asyncio.Event()
+        self.admission = Admission(
             self._context,
             self._deployments,
-            self._books,
-            queues,
+            self._ledger,
             lambda supervisor, answer: revisions.answered(supervisor, answer),
+            lambda: self._poller.changed(),
         )
-        revisions = AttachmentUpdates(self._context, self.intake.running, str(pool().id))
-        self._overseer = StateReconciler(self._context, self.intake.running)
-        self._orphans = StuckCancellations(client, self._context, self.intake.running)
-        self._abandoned = AbandonedRuns(client, self._context, self.intake.running)
-        self._stillness = StoppedProcesses(self._context, self.intake.running)
-        self._pulses = RunHeartbeats(client, self._context, self.intake.running, heartbeat_seconds)
+        self._poller = Poller(api, self.admission, queues, self._wake)
+        running, left = self.admission.running, self.admission.left
+        revisions = AttachmentUpdates(self._context, running, str(pool().id))
+        self._overseer = StateReconciler(self._context, running)
+        self._orphans = StuckCancellations(client, self._context, running, left, lambda: self._watch.leads)
+        self._abandoned = AbandonedRuns(self._context, running, left)
+        self._watch = PoolWatch(client, claim, self._abandoned.see_to, self._orphans.sweep)
+        self._stillness = StoppedProcesses(self._context, running)
+        self._pulses = RunHeartbeats(client, self._context, running, heartbeat_seconds)
         hearing = EventRouter(
             self._context,
             self._deployments,
@@ -107,33 +120,27 @@ class NodeService:
             wake=self.wake,
             preload=self._preload,
         )
-        self._listener = EventListener(hearing.hear, hearing.connected)
-        self._announcer = Announcer(client, name, pool().name, self.capacity, self._context.emitter.emit)
+        self._listener = EventListener(hearing.hear, hearing.connected, self._context.emitter.doubt)
+        self._announcer = Announcer(claim, self.capacity, self._context.emitter.emit)
         self.loaded = asyncio.Event()
         self._polled = -IDLE_POLL
         self._looked = asyncio.Event()
         self._told_polled = polled
+        self._superseded = superseded
         self._loops: list[asyncio.Task[None]] = []
 
     def wake(self) -> None:
         """Look for work at once."""
-        self.intake.wake.set()
-
-    async def check_name(self) -> None:
-        """Raises ``NameTaken`` when a living node elsewhere has this name."""
-        pool = self._pool().name
-        online = await insist(lambda: is_online(self._client, pool, self._name), "workers")
-        await insist(lambda: self._announcer.check_name(online), "announcement")
+        self._wake.set()
 
     async def start(self) -> None:
         """Bring everything up; returns once the node can take runs."""
         pool = self._pool()
-        await self._context.stem.start()
-        await self._context.stem.import_prefect()
+        await self._context.stems.start()
         loops = (
             self._context.logs.run,
             self._context.emitter.run,
-            self._books.run,
+            self._ledger.run,
             self._pulses.beat,
             self._pulses.renew,
             self._stillness.watch,
@@ -142,35 +149,41 @@ class NodeService:
             self._loop(run)
         await insist(self._learn, "default result storage")
         self._context.aside(insist(lambda: self._abandoned.inherit(pool), "runs of an earlier life"))
+        self._context.aside(insist(lambda: self._watch.sweep(pool), "the pool's lead"))
+        self._loop(self._until_superseded)
         self._loop(lambda: self._listener.run(pool.id))
         self._loop(self._preload)
         self._loop(self._upkeep)
 
     async def poll(self) -> list[FlowRun]:
         """Look for work and at the node's own runs; raises ``httpx.HTTPError`` when the server is away."""
+        if self._claim.is_doubtful:
+            await self._claim.check()
         self._polled = time.monotonic()
         self._told_polled()
         self._looked.set()
-        return await self.intake.poll(self._pool())
+        return await self._poller.poll(self._pool())
 
     async def serve(self) -> None:
         """Poll when there is a reason to, until cancelled."""
-        failures = 0
+        backoff = Backoff(first=0.2, most=5.0)
         while True:
             await self._wait()
-            self.intake.wake.clear()
+            self._wake.clear()
             try:
-                if self.intake.backlog and time.monotonic() - self._polled < BUSY_POLL:
-                    await self.intake.take(self._pool())
+                if self._poller.backlog and time.monotonic() - self._polled < BUSY_POLL:
+                    await self._poller.take(self._pool())
                     continue
                 await self.poll()
-                failures = 0
+                backoff.reset()
             except httpx.HTTPError as error:
-                failures += 1
-                if failures == LOUD:
+                pause = backoff.failed()
+                if backoff.failures == LOUD:
                     _log.warning("the Prefect server does not answer: %s", error or type(error).__name__)
-                await asyncio.sleep(min(5.0, 0.1 * 2**failures))
+                await asyncio.sleep(pause)
                 self.wake()
+            except NameTaken:
+                return
             except Exception:
                 _log.exception("a poll failed; it is made again")
                 await asyncio.sleep(1)
@@ -178,23 +191,24 @@ class NodeService:
 
     async def stop(self, grace: float, hurry: asyncio.Event) -> None:
         """Take nothing new, give tasks ``grace`` seconds, hand the rest back, and end in order."""
-        self.intake.closed = True
-        running = list(self.intake.running.values())
+        self.admission.closed = True
+        running = list(self.admission.running.values())
         if running:
             _log.info("waiting up to %g s for %d tasks", grace, len(running))
-            await _first(self.intake.drained(grace), hurry.wait())
-        for supervisor in list(self.intake.running.values()):
+            await first_of(self.admission.drained(grace), hurry.wait())
+        for supervisor in list(self.admission.running.values()):
             supervisor.hand_back()
-        await self.intake.drained(self._settings.cancel_grace + 5)
+        await self.admission.drained(self._settings.cancel_grace + 5)
         async with AsyncExitStack() as stack:
             stack.callback(self._nvml.close)
             stack.push_async_callback(self._cancel_loops)
-            stack.push_async_callback(self._context.stem.close)
+            stack.push_async_callback(self._context.stems.close)
             stack.push_async_callback(self._context.codebases.close)
             stack.push_async_callback(self._context.logs.flush)
             stack.push_async_callback(self._context.emitter.flush, 5.0)
             stack.push_async_callback(self._within(5, self._announcer.remove))
-            await self.intake.cancel()
+            stack.push_async_callback(self._within(5, self._watch.release))
+            await self.admission.cancel()
             await self._context.finish(10.0)
 
     # -- loops ----------------------------------------------------------------------------------------------
@@ -231,10 +245,10 @@ class NodeService:
 
     async def _wait(self) -> None:
         seconds = self._interval() - (time.monotonic() - self._polled)
-        if (due := self.intake.next_due) is not None:
+        if (due := self._poller.next_due) is not None:
             seconds = min(seconds, (due - datetime.now(UTC)).total_seconds())
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.intake.wake.wait(), max(0.0, seconds))
+            await asyncio.wait_for(self._wake.wait(), max(0.0, seconds))
 
     async def _upkeep(self) -> None:
         """The sweep: what events may have missed. It goes with a poll: an idle node looks once, not twice."""
@@ -245,50 +259,43 @@ class NodeService:
                 await asyncio.wait_for(self._looked.wait(), self._interval())
             try:
                 await self._overseer.sweep()
-                await self._orphans.sweep(self._pool())
-                await self._abandoned.sweep(self._pool())
+                await self._abandoned.sweep()
+                await self._watch.sweep(self._pool())
                 await self._learn()
                 await self._context.codebases.refresh()
                 await self._announce()
+            except NameTaken:
+                return
             except httpx.HTTPError as error:
                 _log.debug("sweep: %s", error)
+
+    async def _until_superseded(self) -> None:
+        """Another node has the name: what runs here is taken for dead there, and must not run on."""
+        reason = await self._claim.lost()
+        _log.error("%s", reason)
+        self.admission.closed = True
+        for supervisor in list(self.admission.running.values()):
+            supervisor.fence(reason)
+        self._superseded()
 
     async def _preload(self) -> None:
         """Load the pool's flows before their first run."""
         await insist(self._announce, "announcement")
-        for job in await self._deployments.read_all(self._pool()):
-            if job.plan.codebase is not None:
-                self._context.codebases.want(job.plan.codebase, [job.plan.entrypoint])
-        await self._context.codebases.make_wanted()
+        jobs = await self._deployments.read_all(self._pool())
+        await self._context.codebases.load_all([job.plan.codebase for job in jobs if job.plan.codebase])
         await insist(self._announce, "announcement")
         self.loaded.set()
         self.wake()
 
     async def _announce(self) -> None:
-        names = {
-            each.task_type.name if each.task_type else each.name for each in self._context.codebases.known
-        }
-        await self._announcer.write(frozenset(filter(None, names)))
+        known = self._context.codebases.known
+        names = {each.loaded.task_type.name if each.loaded.task_type else each.loaded.name for each in known}
+        starts = {str(each.codebase): str(each.choice) for each in known}
+        await self._announcer.write(frozenset(filter(None, names)), starts)
 
     async def _learn(self) -> None:
         """Server settings that children need and would each ask for."""
-        try:
-            found = await self._client.read_server_default_result_storage()
-        except httpx.HTTPStatusError as error:
-            if unanswered(error):
-                raise
-            return
-        block = found.default_result_storage_block_id
-        self._context.result_storage = str(block) if block else None
+        self._context.result_storage = await self._context.api.default_result_storage()
 
-    async def _post_logs(self, records: list[dict[str, Any]]) -> None:
+    async def _post_logs(self, records: Sequence[dict[str, Any]]) -> None:
         await self._client.create_logs(records)
-
-
-async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
-    """Until one of them is done; the others are cancelled."""
-    tasks = [asyncio.create_task(each) for each in waits]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from prefect import flow, get_client, runtime
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed, Failed, Running
 
+from skald_bridge.media import children as module
 from skald_bridge.media.children import ChildFailed, Children
 from tests.services import runs
+from tests.services.crowd import copy_runs
 from tests.services.poll import until
 from tests.services.prefect_server import PrefectServer
 
@@ -76,6 +79,13 @@ def put(run: FlowRun, *states: Any) -> None:
             client.set_flow_run_state(run.id, state, force=True)
 
 
+def refused(status: int) -> httpx.HTTPStatusError:
+    request = httpx.Request("POST", "http://server")
+    return httpx.HTTPStatusError(
+        str(status), request=request, response=httpx.Response(status, request=request)
+    )
+
+
 GIVEN = {"attachments": {"inputUrl": "x"}}
 
 
@@ -114,3 +124,70 @@ def test_closing_cancels_what_is_alive(deployment):
     assert "given up" in str(outcome[0])
     with get_client(sync_client=True) as client:
         assert client.read_flow_run(started.id).state.type == "CANCELLING"
+
+
+def test_a_child_that_was_deleted_ends_the_wait_of_its_parent(deployment):
+    thread, outcome, ids = in_parent(lambda _: Children().run(deployment, GIVEN, name="c", key=uuid4().hex))
+    started = child(ids[0])
+    with get_client(sync_client=True) as client:
+        client.delete_flow_run(started.id)
+    thread.join(20)
+    assert isinstance(outcome[0], ChildFailed) and "it was deleted" in str(outcome[0])
+
+
+@pytest.mark.parametrize("defect", [RuntimeError("a defect"), refused(422)])
+def test_what_keeps_a_parent_from_watching_ends_every_wait_with_its_cause(deployment, monkeypatch, defect):
+    broken = threading.Event()
+
+    def read(client, run_ids):
+        if broken.is_set():
+            raise defect
+        return reading(client, run_ids)
+
+    reading = module._read
+    monkeypatch.setattr(module, "_read", read)
+    children = Children()
+
+    def work(run: UUID) -> Any:
+        return children.run(deployment, GIVEN, name=f"c {run}", key=uuid4().hex)
+
+    both = [in_parent(work) for _ in range(2)]
+    for _, _, ids in both:
+        child(ids[0])
+    broken.set()
+    for thread, outcome, _ in both:
+        thread.join(20)
+        assert isinstance(outcome[0], ChildFailed) and outcome[0].__cause__ is defect
+    broken.clear()
+    thread, outcome, ids = in_parent(work)
+    put(child(ids[0]), Running(), Completed())
+    thread.join(20)
+    assert isinstance(outcome[0], FlowRun), "a later wait begins anew"
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for(deployment, monkeypatch):
+    answers = iter([httpx.ConnectError("refused"), refused(503), refused(429)])
+
+    def read(client, run_ids):
+        if (error := next(answers, None)) is not None:
+            raise error
+        return reading(client, run_ids)
+
+    reading = module._read
+    monkeypatch.setattr(module, "_read", read)
+    thread, outcome, ids = in_parent(lambda _: Children().run(deployment, GIVEN, name="c", key=uuid4().hex))
+    put(child(ids[0]), Running(), Completed())
+    thread.join(30)
+    assert isinstance(outcome[0], FlowRun)
+
+
+def test_the_ends_of_more_children_than_one_answer_holds_are_seen(deployment, server):
+    thread, _, ids = in_parent(lambda _: Children().run(deployment, GIVEN, name="c", key=uuid4().hex))
+    put(first := child(ids[0]), Running(), Completed())
+    thread.join(20)
+    runs_ = [first.id, *map(UUID, copy_runs(server, str(first.id), 449))]
+    children = Children()
+    children._open = set(runs_)
+    children._watch()
+    assert set(children._ended) == set(runs_)
+    assert all(isinstance(run, FlowRun) and run.state.is_completed() for run in children._ended.values())

@@ -60,13 +60,19 @@ def test_a_failing_flow_is_retried_in_its_process(bench: Bench, marks: Path) -> 
     assert len(set((marks / "attempts").read_text().split())) == 1
 
 
-def test_a_flow_that_cannot_be_forked_runs_as_an_ordinary_process(bench: Bench, marks: Path) -> None:
+def test_a_flow_that_cannot_be_forked_is_imported_by_each_process(bench: Bench, marks: Path) -> None:
     run = bench.run(bench.deploy("broken.py:eager"), marks)
     bench.reaches(run, "Completed", seconds=90)
     assert (marks / "eager").exists()
-    assert "an ordinary process is used: importing the flows started threads (eager)" in bench.says(
-        run, "ordinary"
-    )
+    assert "(imported)" in bench.says(run, "started as process")
+    assert "start imported: its import starts threads (eager)" in bench.tails()
+
+
+@pytest.mark.parametrize("start", ["forked", "imported", "late", "cold"])
+def test_a_deployment_says_how_its_runs_start(bench: Bench, marks: Path, start: str) -> None:
+    run = bench.run(bench.deploy("quick", job_variables={"start": start}), marks)
+    bench.reaches(run, "Completed", seconds=90)
+    assert f"({start})" in bench.says(run, "started as process")
 
 
 def test_code_that_kills_its_process_is_not_tried_for_ever(bench: Bench, marks: Path) -> None:
@@ -79,11 +85,19 @@ def test_code_that_kills_its_process_is_not_tried_for_ever(bench: Bench, marks: 
     assert "exited with code 7" in bench.read(run)["state"]["message"]
 
 
-def test_environment_of_a_run_gets_a_process_of_its_own(bench: Bench, marks: Path) -> None:
+def test_a_run_with_an_environment_of_its_own_imports_its_code_in_it(bench: Bench, marks: Path) -> None:
     run = bench.run(bench.deploy("quick"), marks, job_variables={"env": {"CUDA_VISIBLE_DEVICES": "mine"}})
     bench.reaches(run, "Completed", seconds=90)
     assert appears(marks / "quick").split()[1] == "mine"
-    assert "environment variables of its own (CUDA_VISIBLE_DEVICES)" in bench.says(run, "ordinary")
+    assert "(late)" in bench.says(run, "started as process")
+
+
+def test_a_run_whose_environment_is_read_as_an_interpreter_starts_gets_a_new_one(
+    bench: Bench, marks: Path
+) -> None:
+    run = bench.run(bench.deploy("quick"), marks, job_variables={"env": {"PYTHONHASHSEED": "7"}})
+    bench.reaches(run, "Completed", seconds=90)
+    assert "variables of its own (PYTHONHASHSEED)" in bench.says(run, "a new interpreter is used")
 
 
 def test_environment_of_a_deployment_is_there_when_the_flow_is_loaded(bench: Bench, marks: Path) -> None:
@@ -91,7 +105,7 @@ def test_environment_of_a_deployment_is_there_when_the_flow_is_loaded(bench: Ben
     run = bench.run(deployment, marks)
     bench.reaches(run, "Completed")
     assert appears(marks / "quick").split()[1] == "theirs"
-    assert "ordinary" not in bench.logs(run)
+    assert "(forked)" in bench.says(run, "started as process")
 
 
 def test_a_flow_that_cannot_be_loaded_says_why(bench: Bench) -> None:

@@ -108,3 +108,13 @@ def test_an_unknown_option_is_refused_at_decoration() -> None:
 
 
 def none_but_one(attachments: Settings) -> None: ...
+
+
+def test_how_tasks_start_is_declared_and_checked() -> None:
+    @task_type(start="imported")
+    def first(attachments: Settings) -> None: ...
+
+    found = declared(first)
+    assert found is not None and found.start == "imported"
+    with pytest.raises(ValueError, match="start is 'warm'; write one of forked, imported, late, cold"):
+        task_type(start="warm")

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from tests.benchmarks.measures import Burst, Memory, Requests, Sample
-from tests.benchmarks.table import Side, figures, show
+from tests.benchmarks.table import Side, Warm, figures, show, show_warm, warm_figures
 from tests.services.counting_proxy import counting
 
 STOCK = Side(
@@ -92,3 +92,18 @@ def test_the_proxy_passes_requests_on_and_counts_them_by_kind(upstream: str) -> 
         client.post(f"{proxy.url}/logs/", content=b"{}")
         assert proxy.take() == {"POST /flow_runs/ID/set_state": 3, "POST /logs/": 1}
         assert proxy.take() == {}
+
+
+def test_what_warmth_costs_is_told_with_both() -> None:
+    warm = Warm(
+        {
+            kind: [Sample(None, None, at, at + 1) for at in (0.3, 0.1, 0.2)]
+            for kind in ("light", "heavy", "imported")
+        },
+        300 * 2**20,
+    )
+    expected = {"light_p50_s": 0.2, "heavy_p50_s": 0.2, "imported_p50_s": 0.2, "node_pss_mb_20": 300.0}
+    assert warm_figures(warm) == expected
+    screen = Console(record=True, width=160, file=io.StringIO())
+    show_warm(screen, warm)
+    assert "300 MiB" in screen.export_text()

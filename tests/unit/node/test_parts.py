@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ import pytest
 from work_pools import retrying
 from work_pools.job import SkaldJobConfiguration, SkaldVariables
 from work_pools.needs import Needs
-from work_pools.node.forked.preload import Loaded, stamps
+from work_pools.node.forked.loading import Loaded
 from work_pools.node.forked.shared_flags import SharedFlags
 from work_pools.node.lock import NameTaken, NodeLock
 from work_pools.node.processes import oom
-from work_pools.node.processes.output import LONGEST, Output
+from work_pools.node.processes.output import LONGEST, Lines, Output
 from work_pools.node.runs.refusal_log import BRIEF, RefusalLog
 from work_pools.node.server import run_logs
 from work_pools.node.server.run_logs import RunLogs
@@ -65,6 +66,32 @@ def test_a_name_is_one_nodes(tmp_path: Path) -> None:
         pass
 
 
+def test_a_lock_knows_which_lives_before_it_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with NodeLock(tmp_path, "gpu", "a") as lock:
+        assert not lock.lives
+        lock.claiming("one")
+        lock.claimed("one")
+    with NodeLock(tmp_path, "gpu", "a") as lock:
+        assert lock.dead == {"one"}
+        lock.claiming("two")
+    with NodeLock(tmp_path, "gpu", "a") as lock:
+        assert lock.dead == {"one", "two"}, "which of them has the name is not known"
+        lock.claiming("three")
+        lock.refused()
+    monkeypatch.setattr("work_pools.node.lock.boot_id", lambda: "another kernel")
+    with NodeLock(tmp_path, "gpu", "a") as lock:
+        assert set(lock.lives) == {"one", "two"} and not lock.dead
+        lock.claimed("four")
+    with NodeLock(tmp_path, "gpu", "a") as lock:
+        assert lock.dead == {"four"} == set(lock.lives)
+    (path,) = (tmp_path / "run").iterdir()
+    path.write_text("no JSON")
+    with NodeLock(tmp_path, "gpu", "a") as lock:
+        assert not lock.lives
+
+
 def test_settings_name_a_bad_variable() -> None:
     given = NodeSettings.from_environment(
         {"SKALD_TAGS": " a, ,b ", "SKALD_GRACE": "1.5", "SKALD_SPARES": "0"}
@@ -73,17 +100,6 @@ def test_settings_name_a_bad_variable() -> None:
     for value in ("soon", "-1", "nan"):
         with pytest.raises(ValueError, match=r"SKALD_CANCEL_GRACE is .*; set it to a number"):
             NodeSettings.from_environment({"SKALD_CANCEL_GRACE": value})
-
-
-def test_stamps_tell_a_changed_and_a_missing_file(tmp_path: Path) -> None:
-    file = tmp_path / "a.py"
-    file.write_text("1")
-    before = stamps([str(file)])
-    assert stamps([str(file)]) == before
-    file.write_text("22")
-    assert stamps([str(file)]) != before
-    file.unlink()
-    assert stamps([str(file)]) == {str(file): (0, 0)}
 
 
 def test_what_a_zygote_loaded_survives_the_wire() -> None:
@@ -184,7 +200,7 @@ async def test_a_request_is_repeated_until_the_server_answers(monkeypatch: pytes
 
 def test_job_variables_are_typed_and_have_no_defaults_that_would_override_a_declaration() -> None:
     properties = SkaldVariables.model_json_schema()["properties"]
-    assert set(properties) == {*Needs.model_fields, "env"}
+    assert set(properties) == {*Needs.model_fields, "env", "start"}
     assert all(each.get("description") and each.get("title") for each in properties.values())
     assert not any("default" in each for each in properties.values())
     declared = Needs(cpus=2, gpus=1)
@@ -212,3 +228,54 @@ async def test_logs_that_the_server_refuses_do_not_hold_up_the_others(
     await logs.flush()
     assert sent == ["a\\0b ?"]
     assert "1 log records were refused" in caplog.text
+
+
+def test_lines_are_the_same_however_they_arrive() -> None:
+    text = b"one\n10%\r20%\r\n" + b"x" * 3 * LONGEST + b"\ntwo\r\n a\rb"
+    whole = Lines()
+    assert whole.feed(text) == ["one", "20%", "x" * LONGEST + " … [cut]", "two"]
+    assert whole.rest() == ["b"]
+    piecewise = Lines()
+    found = [line for place in range(len(text)) for line in piecewise.feed(text[place : place + 1])]
+    assert found == ["one", "20%", "x" * LONGEST + " … [cut]", "two"]
+    assert piecewise.rest() == ["b"]
+
+
+def test_a_line_without_end_takes_no_more_memory_than_its_head() -> None:
+    lines = Lines()
+    for _ in range(100):
+        assert lines.feed(b"y" * 65536) == []
+    assert lines.rest() == ["y" * LONGEST + " … [cut]"]
+
+
+async def test_a_task_that_logs_faster_than_the_server_takes_it_is_held_up_and_nothing_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_logs, "CROWDED", 6)
+    monkeypatch.setattr(run_logs, "ROOMY", 3)
+    monkeypatch.setattr(run_logs, "BATCH", 2)
+    answers: list[bool] = []
+    sent: list[str] = []
+
+    async def send(records: Sequence[dict[str, Any]]) -> None:
+        if answers and not answers.pop(0):
+            raise httpx.ConnectError("away")
+        sent.extend(each["message"] for each in records)
+
+    logs = RunLogs(send)
+    resumed: list[int] = []
+    for number in range(5):
+        logs.say("r", str(number))
+    assert not logs.hold(lambda: resumed.append(len(sent)))
+    logs.say("r", "5")
+    assert logs.hold(lambda: resumed.append(len(sent)))
+    await logs.flush()
+    assert resumed == [4] and sent == [str(number) for number in range(6)]
+
+    for number in range(6):
+        logs.say("r", str(number))
+    assert logs.hold(lambda: resumed.append(-1))
+    answers[:] = [False]
+    await logs.flush(tries=1)
+    assert resumed[-1] == -1, "a server that is away holds nobody up"
+    assert not logs.hold(lambda: None)

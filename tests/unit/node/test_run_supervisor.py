@@ -16,7 +16,7 @@ from work_pools.needs import Needs
 from work_pools.node.forked.processes import Exit
 from work_pools.node.reconcile.state_reconciler import StateReconciler
 from work_pools.node.runs import run_supervisor as module
-from work_pools.node.runs.run_finalizer import Ended
+from work_pools.node.runs.outcomes import Ended
 from work_pools.node.runs.run_supervisor import RunSupervisor
 
 
@@ -32,10 +32,10 @@ async def test_a_task_begins_with_what_was_stored_after_its_node_had_asked_for_i
     run = FlowRun(id=uuid4(), flow_id=uuid4(), name="n")
     context = MagicMock(name="context")
     context.api.claim = AsyncMock(return_value=Pending())
-    context.api.told = AsyncMock(return_value=told(run, *newest) if newest else None)
+    context.api.newest = AsyncMock(return_value=told(run, *newest) if newest else None)
     lease = Lease(str(run.id), Needs(), (), datetime.now(UTC))
     life = RunSupervisor(context, run, told(run, 1, 10), MagicMock(), None, lease, False, print, print)
-    monkeypatch.setattr(life, "_child", AsyncMock(return_value=MagicMock()))
+    monkeypatch.setattr(life._launcher, "launch", AsyncMock(return_value=MagicMock()))
     monkeypatch.setattr(life, "_watch", AsyncMock(return_value=Exit(code=0)))
     monkeypatch.setattr(module, "RunFinalizer", lambda _: MagicMock(settle=AsyncMock(return_value=Ended())))
 
@@ -65,7 +65,8 @@ async def test_before_its_claim_is_answered_a_run_s_state_is_nobody_s_interferen
 
 async def test_an_answer_that_a_newer_one_has_overtaken_is_not_obeyed() -> None:
     paused, running = (asyncio.get_running_loop().create_future() for _ in range(2))
-    run = FlowRun(id=uuid4(), flow_id=uuid4(), name="n", state=Running())
+    state = Running()
+    run = FlowRun(id=uuid4(), flow_id=uuid4(), name="n", state=state)
     tasks: list[asyncio.Task[None]] = []
     context = MagicMock(name="context")
     context.aside = lambda work: tasks.append(asyncio.create_task(work))
@@ -78,7 +79,7 @@ async def test_an_answer_that_a_newer_one_has_overtaken_is_not_obeyed() -> None:
     context.api.read = read
     lease = Lease(str(run.id), Needs(), (), datetime.now(UTC))
     life = RunSupervisor(context, run, told(run, 1, 10), MagicMock(), None, lease, False, print, print)
-    life._mine.add(str(uuid4()))
+    life._mine.add(str(state.id))
     life.child = MagicMock()
     overseer = StateReconciler(context, {life.id: life})
 

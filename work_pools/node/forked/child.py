@@ -1,21 +1,26 @@
-"""A run's own process: made by fork before its run is known, or by exec where it cannot be preloaded."""
+"""A run's own process: made by fork, often before its run is known, or a new interpreter."""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
+import io
 import os
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
-from work_pools.messages import CHANNEL_FD_ENV, Emitted, Logged, Run, Stated, Warm
+from work_pools.messages import CHANNEL_FD_ENV, Emitted, Hooks, Logged, Run, Stated, Warm
 from work_pools.node.forked import channel
-from work_pools.node.forked.processes import RUN_ID_ENV, die_with
+from work_pools.node.forked.installed import is_installed
+from work_pools.node.forked.loading import HOOKS
+from work_pools.node.forked.processes import RUN_ID_ENV
 from work_pools.node.forked.shared_flags import SharedFlags
 
 if TYPE_CHECKING:
@@ -23,19 +28,50 @@ if TYPE_CHECKING:
     from prefect.flows import Flow
 
 FLAGS_FD_ENV = "SKALD_FLAGS_FD"
+HELD_SECONDS = 30.0
+"""What a log record waits at most for the node to have room for it."""
+_OURS = ("skald_bridge", "work_pools", "blocks")
+_OUR_THREADS = ("skald-", "RunSyncEventLoop", "GlobalEventLoop", "EventsWorker", "APILogWorker")
 Finder = Callable[[Run, "FlowRun"], "Flow[..., Any]"]
 
 
-def run_forked(parent: int, descriptors: list[int], flows: dict[str, Flow[..., Any]]) -> int:
-    """In a fresh fork: warm up, wait for a run, run it; returns the exit code."""
-    _enter(parent, descriptors)
+def run_forked(flow: Flow[..., Any], descriptors: list[int]) -> int:
+    """In a fresh fork that has the flow: warm up, wait for a run, run it; returns the exit code."""
+    _take_streams(descriptors)
     _reseed()
-    return _serve(descriptors[0], descriptors[3], lambda run, _: flows[run.entrypoint])
+    try:
+        return _serve(descriptors[0], descriptors[3], lambda *_: flow)
+    finally:
+        close_down()
 
 
-def replace(parent: int, request: dict[str, Any], descriptors: list[int]) -> NoReturn:
-    """In a fresh fork: become ``request["argv"]``; its environment names its channel and page."""
-    _enter(parent, descriptors)
+def run_imported(request: dict[str, Any], descriptors: list[int]) -> int:
+    """In a fresh fork without user code: load the flow by itself, then as ``run_forked``."""
+    from work_pools.node.forked import loading
+
+    _take_streams(descriptors)
+    loading.enter(request["root"], request["env"])
+    flow: Flow[..., Any] | None = None
+    failure: BaseException | None = None
+    try:
+        flow = loading.load(request["entrypoint"])
+    except BaseException as error:
+        failure = error
+
+    def find(*_: Any) -> Flow[..., Any]:
+        if flow is None:
+            raise failure or RuntimeError("the flow was not loaded")
+        return flow
+
+    try:
+        return _serve(descriptors[0], descriptors[3], find)
+    finally:
+        close_down()
+
+
+def replace(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
+    """In a fresh fork: become ``request["argv"]``; its environment names its channel and flags."""
+    _take_streams(descriptors)
     for descriptor in (descriptors[0], descriptors[3]):
         os.set_inheritable(descriptor, True)
     named = {CHANNEL_FD_ENV: str(descriptors[0]), FLAGS_FD_ENV: str(descriptors[3])}
@@ -51,9 +87,7 @@ def main() -> int:
     return _serve(channel_fd, flags_fd, _find)
 
 
-def _enter(parent: int, descriptors: list[int]) -> None:
-    os.setsid()
-    die_with(parent)
+def _take_streams(descriptors: list[int]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (descriptors[1], 1), (descriptors[2], 2)):
         os.dup2(source, target)
@@ -64,23 +98,38 @@ def _enter(parent: int, descriptors: list[int]) -> None:
 def _serve(channel_fd: int, flags_fd: int, find: Finder) -> int:
     from work_pools import prefect_private
 
-    node = channel.Channel(socket.socket(fileno=channel_fd))
-    page = SharedFlags(flags_fd)
+    sock = socket.socket(fileno=channel_fd)
+    # User code may have set a default timeout.
+    sock.settimeout(None)
+    node = channel.Channel(sock)
+    flags = SharedFlags(flags_fd)
     channel.adopt(node)
     prefect_private.share_ssl_contexts()
-    prefect_private.forward_logs(lambda log: node.send(Logged(log)))
+    prefect_private.forward_logs(lambda log: _log(log, node, flags))
     prefect_private.forward_events(lambda event: node.send(Emitted(event)))
-    prefect_private.install(_host(node, page))
+    prefect_private.install(_host(node, flags))
     with contextlib.suppress(Exception):
         prefect_private.warm()
     node.send(Warm(os.getpid()))
     request = node.receive()
     if not isinstance(request, Run):
-        return 0
+        _dismissed()
     try:
         return _run(request, node, find)
-    finally:
-        _end_threads()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+
+
+def _dismissed() -> NoReturn:
+    """No run came: what user code does at a run's end is not done."""
+    from work_pools.node.forked.inheritance import clean_up_temporary
+
+    with contextlib.suppress(Exception):
+        clean_up_temporary()
+    os._exit(0)
 
 
 def _run(request: Run, node: channel.Channel, find: Finder) -> int:
@@ -100,27 +149,28 @@ def _run(request: Run, node: channel.Channel, find: Finder) -> int:
     except Exception as error:
         _say_unloadable(run, error)
         return 1
-    try:
-        if request.hooks:
-            prefect_private.run_hooks(flow, run, request.hooks)
-            return 0
-        node.take_updates()
-        prefect_private.execute(flow, run, books=find is not _find)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
-        traceback.print_exc()
-        return 1
+    if request.hooks:
+        prefect_private.run_hooks(flow, run, request.hooks)
+        return 0
+    if not request.books:
+        node.send(Hooks([kind for kind in HOOKS if prefect_private.hooks_of(flow, kind)]))
+    node.take_updates()
+    prefect_private.execute(flow, run, books=request.books)
     return 0
 
 
 def _find(request: Run, run: FlowRun) -> Flow[..., Any]:
-    from prefect.flows import load_flow_from_flow_run
-    from prefect.utilities.asyncutils import run_coro_as_sync
+    """Where the code is, is known, or Prefect is asked to fetch it."""
+    from work_pools import prefect_private
+    from work_pools.node.forked import loading
 
-    flow = run_coro_as_sync(load_flow_from_flow_run(run, use_placeholder_flow=False))
-    assert flow is not None
-    return flow
+    if request.path:
+        loading.enter(request.path, dict(os.environ))
+        return loading.load(request.entrypoint)
+    place = prefect_private.fetch_code(run)
+    loading.enter(place.folder, place.environment)
+    sys.path[1:1] = [entry for entry in place.sys_path if entry not in sys.path]
+    return loading.load(place.entrypoint)
 
 
 def _say_unloadable(run: FlowRun, error: Exception) -> None:
@@ -129,21 +179,28 @@ def _say_unloadable(run: FlowRun, error: Exception) -> None:
     flow_run_logger(run).error("The flow could not be loaded", exc_info=error)
 
 
-def _host(node: channel.Channel, page: SharedFlags) -> Any:
+def _log(log: dict[str, Any], node: channel.Channel, flags: SharedFlags) -> None:
+    deadline = time.monotonic() + HELD_SECONDS
+    while flags.held and time.monotonic() < deadline:
+        time.sleep(0.01)
+    node.send(Logged(log))
+
+
+def _host(node: channel.Channel, flags: SharedFlags) -> Any:
     from work_pools import prefect_private
 
     class Host(prefect_private.Host):
         def intent(self) -> str | None:
-            return page.intent
+            return flags.intent
 
         def suspension_seen(self) -> bool:
-            seen = page.suspended
+            seen = flags.suspended
             if seen:
-                page.suspended = False
+                flags.suspended = False
             return seen
 
         def policy_stored(self) -> bool:
-            return page.policy_stored
+            return flags.policy_stored
 
         def stated(self, state: Any) -> None:
             with contextlib.suppress(OSError):
@@ -158,17 +215,47 @@ def _reseed() -> None:
         numpy_random.seed()
 
 
-def _end_threads() -> None:
-    """What the interpreter does at its end; without it client-side events and logs are lost."""
+def close_down() -> None:
+    """What the interpreter does at its end, but for taking Prefect apart, which costs as much as a whole run."""
     with contextlib.suppress(Exception):
         threading._shutdown()  # type: ignore[attr-defined]
     with contextlib.suppress(Exception):
         atexit._run_exitfuncs()
+    with contextlib.suppress(Exception):
+        _take_user_modules_apart()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
 
 
+def _take_user_modules_apart() -> None:
+    """Objects of user code meet their ends: ``__del__`` is called, files are written out.
+
+    While a thread of user code still runs, its modules are left alone.
+    """
+    others = [
+        each
+        for each in threading.enumerate()
+        if each is not threading.main_thread() and not each.name.startswith(_OUR_THREADS)
+    ]
+    modules = [
+        module
+        for module in list(sys.modules.values())
+        if isinstance(file := getattr(module, "__file__", None), str)
+        and not is_installed(file)
+        and module.__name__.partition(".")[0] not in _OURS
+    ]
+    for module in reversed(modules if not others else []):
+        names = vars(module)
+        for name in sorted(names, key=lambda name: not name.startswith("_")):
+            if name != "__builtins__":
+                names[name] = None
+    gc.collect()
+    for each in gc.get_objects():
+        if isinstance(each, io.IOBase) and not each.closed:
+            with contextlib.suppress(Exception):
+                each.flush()
+
+
 if __name__ == "__main__":
-    code = main()
-    os._exit(code)
+    sys.exit(main())

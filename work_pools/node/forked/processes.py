@@ -55,13 +55,11 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def works_for(pid: int, run_id: str) -> bool:
-    """Whether a process was started by this flow run, as its environment tells."""
-    try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return False
-    return f"{RUN_ID_ENV}={run_id}".encode() in environment.split(b"\0")
+def kill(*pids: int) -> None:
+    """SIGKILL for each that is still there."""
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Literal
 
 Intent = Literal["cancel", "reschedule"]
 _INTENTS: dict[int, Intent] = {ord("c"): "cancel", ord("r"): "reschedule"}
-_INTENT, _POLICY, _SUSPENDED = 0, 1, 2
+_INTENT, _POLICY, _SUSPENDED, _HELD = 0, 1, 2, 3
 
 
 class SharedFlags:
@@ -51,6 +51,15 @@ class SharedFlags:
     @suspended.setter
     def suspended(self, suspended: bool) -> None:
         self._memory[_SUSPENDED] = suspended
+
+    @property
+    def held(self) -> bool:
+        """Whether the child should log no more until the node has room for it."""
+        return bool(self._memory[_HELD])
+
+    @held.setter
+    def held(self, held: bool) -> None:
+        self._memory[_HELD] = held
 
     def close(self) -> None:
         self._memory.close()

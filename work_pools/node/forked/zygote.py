@@ -1,35 +1,43 @@
-"""The zygote: one thread that has the flows loaded, forks a child per run and reaps it.
+"""The zygote: one thread that has code loaded, forks a child per run and reaps it.
 
-``python -m work_pools.node.forked.zygote FD`` speaks JSON with its node over the sequenced-packet socket FD.
-Requests: ``import`` (Prefect alone), ``preload``, ``sweep``, ``fork`` and ``exec``, which carry descriptors
-(channel, stdout, stderr, flags), and ``branch``: a fork that is a zygote itself, on the socket it carries.
-Reports: ``preloaded``, ``started``, ``failed`` and ``exited``. When the node is gone, all that was forked is
-killed.
+``python -m work_pools.node.forked.zygote FD`` speaks packets with its node over the socket FD. It begins as a stem,
+with Prefect and no user code. Requests:
+
+``import``: load Prefect. ``probe`` and ``load``: an entrypoint, in ``root`` and ``env``, observed or to be shared.
+``branch``: a fork that is a zygote itself, on the socket it carries. ``fork``, ``spare`` and ``exec``: a child
+that has the loaded flow, loads one by itself, or becomes a command; they carry channel, stdout, stderr and flags.
+
+Reports: ``imported``, ``probed``, ``loaded``, ``started``, ``failed`` and ``exited``. When the node is gone, all that
+was forked is killed.
 """
 
 from __future__ import annotations
 
-import array
 import contextlib
-import json
 import os
 import select
 import signal
 import socket
 import sys
+import time
+from collections.abc import Generator
 from typing import Any, NoReturn
 
+from work_pools.node.forked import packets
+from work_pools.node.forked.patches import reads_of_environment
 from work_pools.node.forked.processes import (
     adopt_orphans,
     children,
     descendants,
     die_with,
+    kill,
     signal_group,
-    works_for,
 )
 
-PACKET = 1 << 20
-DESCRIPTORS = 4
+SWEEP_SECONDS = 2.0
+"""What the leftovers of a run get to be gone after SIGKILL; a process in the kernel's hands may take longer."""
+
+CLEAN_UP_SECONDS = 5
 
 
 class Zygote:
@@ -37,8 +45,10 @@ class Zygote:
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
+        control.settimeout(None)
         self._running: set[int] = set()
-        self._preload: Any = None
+        self._flow: Any = None
+        self._probed = False
         self._wake_read, self._wake_write = os.pipe()
 
     def serve(self) -> NoReturn:
@@ -62,21 +72,25 @@ class Zygote:
             pass
         finally:
             self._kill_all()
+        if self._probed:
+            from work_pools.node.forked.inheritance import clean_up_temporary
+
+            signal.alarm(CLEAN_UP_SECONDS)
+            clean_up_temporary()
         os._exit(0)
 
     def _serve_one(self) -> bool:
-        packet, descriptors = _receive(self._control)
-        if not packet:
+        request, descriptors = packets.receive(self._control)
+        if request is None:
             return False
-        request = json.loads(packet)
         try:
             match request["do"]:
-                case "preload":
-                    self._load(request)
                 case "import":
-                    import_prefect()
-                case "sweep":
-                    self._sweep(request["run"])
+                    self._import_prefect()
+                case "probe":
+                    self._probe(request)
+                case "load":
+                    self._load(request)
                 case _:
                     self._start(request, descriptors)
         finally:
@@ -84,12 +98,44 @@ class Zygote:
                 os.close(descriptor)
         return True
 
-    def _load(self, request: dict[str, Any]) -> None:
-        from work_pools.node.forked.preload import preload
+    def _import_prefect(self) -> None:
+        asked = import_prefect()
+        from work_pools.node.forked.stamps import stamp_of
 
-        self._preload = preload(request["root"], request["entrypoints"])
-        loaded = {entrypoint: each.to_dict() for entrypoint, each in self._preload.loaded.items()}
-        self._report(is_="preloaded", loaded=loaded, files=self._preload.files)
+        files = {
+            file: stamp_of(file)
+            for module in list(sys.modules.values())
+            if isinstance(file := getattr(module, "__file__", None), str)
+        }
+        self._report(is_="imported", environment=sorted(asked), files=files)
+
+    def _probe(self, request: dict[str, Any]) -> None:
+        from work_pools.node.forked import loading
+        from work_pools.node.forked.stamps import place_of
+
+        self._probed = True
+        place = place_of(request["root"])
+        try:
+            loading.enter(request["root"], request["env"])
+            with _signals_of_a_fresh_process():
+                loaded = loading.probe(request["entrypoint"])
+        except OSError as error:
+            loaded = loading.Loaded(problem=loading.reason(error))
+        loaded.reads.places[request["root"]] = place
+        self._report(is_="probed", loaded=loaded.to_dict())
+
+    def _load(self, request: dict[str, Any]) -> None:
+        from work_pools.node.forked import loading
+
+        problem, findings = "", []
+        try:
+            loading.enter(request["root"], request["env"])
+            with _signals_of_a_fresh_process():
+                self._flow, found = loading.load_to_share(request["entrypoint"])
+            findings = [{"start": each.start, "why": each.why} for each in found]
+        except BaseException as error:
+            problem = loading.reason(error)
+        self._report(is_="loaded", problem=problem, findings=findings)
 
     def _start(self, request: dict[str, Any], descriptors: list[int]) -> None:
         parent = os.getpid()
@@ -107,18 +153,25 @@ class Zygote:
         code = 70
         try:
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             for descriptor in (self._wake_read, self._wake_write, self._control.detach()):
                 os.close(descriptor)
+            os.setsid()
+            die_with(parent)
+            if request["do"] == "branch":
+                Zygote(socket.socket(fileno=os.dup(descriptors[0]))).serve()
+            # What the run leaves behind, however it was forked, stays below this process and is found by it.
+            adopt_orphans()
             from work_pools.node.forked import child
 
-            if request["do"] == "exec":
-                child.replace(parent, request, descriptors)
-            if request["do"] == "branch":
-                branch(parent, request["env"], descriptors)
-            code = child.run_forked(parent, descriptors, self._preload.flows)
+            match request["do"]:
+                case "exec":
+                    child.replace(request, descriptors)
+                case "spare":
+                    code = child.run_imported(request, descriptors)
+                case _:
+                    code = child.run_forked(self._flow, descriptors)
         finally:
             os._exit(code)
 
@@ -138,64 +191,66 @@ class Zygote:
                 signal_group(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
             if ours:
+                self._bury_leftovers()
                 self._report(is_="exited", pid=pid, status=status)
 
-    def _sweep(self, run_id: str) -> None:
-        """Kill the orphans of an ended run: processes that left its group before it ended."""
-        for pid in children(os.getpid()):
-            if pid not in self._running and works_for(pid, run_id):
-                for each in (pid, *descendants(pid)):
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.kill(each, signal.SIGKILL)
+    def _bury_leftovers(self) -> None:
+        """Kill what an ended run left behind.
+
+        A living run's processes stay below their run; so whatever is a child of this process and was not
+        started by it belongs to a run that has ended.
+        """
+        deadline = time.monotonic() + SWEEP_SECONDS
+        while left := [pid for pid in children(os.getpid()) if pid not in self._running]:
+            for pid in left:
+                kill(pid, *descendants(pid))
+                with contextlib.suppress(ChildProcessError):
+                    if _has_ended(pid):
+                        os.waitpid(pid, 0)
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.001)
 
     def _kill_all(self) -> None:
         for pid in self._running:
             signal_group(pid, signal.SIGKILL)
-        for pid in descendants(os.getpid()):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+        kill(*descendants(os.getpid()))
 
     def _report(self, *, is_: str, **content: Any) -> None:
-        self._control.send(json.dumps({"is": is_, **content}).encode())
+        packets.send(self._control, {"is": is_, **content})
 
 
-def import_prefect() -> None:
-    """What every flow needs, once for all zygotes that branch off."""
+@contextlib.contextmanager
+def _signals_of_a_fresh_process() -> Generator[None, None, None]:
+    """While user code is imported; children that end meanwhile are reaped with the next."""
+    own = {number: signal.getsignal(number) for number in (signal.SIGCHLD, signal.SIGINT)}
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in own.items():
+            signal.signal(number, handler)
+
+
+def _has_ended(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def import_prefect() -> set[str]:
+    """Load what every flow needs, once for all that is forked; the environment variables that it asked for."""
     import gc
 
-    from work_pools import prefect_private
+    asked: set[str] = set()
+    with reads_of_environment(lambda name, _: asked.add(name)):
+        from work_pools import prefect_private
+        from work_pools.node.forked import child, loading  # noqa: F401
 
-    prefect_private.share_ssl_contexts()
-    prefect_private.rehearse()
+        prefect_private.share_ssl_contexts()
+        prefect_private.rehearse()
     gc.collect()
     gc.freeze()
-
-
-def branch(parent: int, environment: dict[str, str], descriptors: list[int]) -> NoReturn:
-    """In a fresh fork: be a zygote with this environment."""
-    os.setsid()
-    die_with(parent)
-    prefect_before = _prefect_settings()
-    os.environ.clear()
-    os.environ.update(environment)
-    if _prefect_settings() != prefect_before and "prefect.context" in sys.modules:
-        from prefect.context import refresh_global_settings_context
-
-        refresh_global_settings_context()
-    Zygote(socket.socket(fileno=os.dup(descriptors[0]))).serve()
-
-
-def _prefect_settings() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith("PREFECT_")}
-
-
-def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
-    descriptors = array.array("i")
-    packet, ancillary, _, _ = control.recvmsg(PACKET, socket.CMSG_LEN(DESCRIPTORS * descriptors.itemsize))
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
-    return packet, list(descriptors)
+    return asked
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
@@ -14,7 +14,7 @@ from work_pools.messages import Message, Warm, decode, encode
 from work_pools.node.forked.processes import Exit, signal_group
 from work_pools.node.forked.shared_flags import SharedFlags
 from work_pools.node.processes.output import Output
-from work_pools.node.processes.zygote_client import Started, ZygoteClient
+from work_pools.node.processes.zygote_client import Started
 
 _CHUNK = 1 << 16
 Handler = Callable[[Message], None]
@@ -22,10 +22,9 @@ Lines = Callable[[str, list[str]], None]
 
 
 class ChildProcess:
-    """One process and its group; made by ``fork`` or ``execute``, ``close`` it after it ended."""
+    """One process and its group; made by ``start``, ``close`` it after it ended."""
 
-    def __init__(self, zygote: ZygoteClient) -> None:
-        self.zygote = zygote
+    def __init__(self) -> None:
         self.flags = SharedFlags.create()
         self.pid = 0
         self._end: asyncio.Future[Exit]
@@ -40,30 +39,23 @@ class ChildProcess:
         self._open = True
 
     @classmethod
-    async def fork(cls, zygote: ZygoteClient) -> ChildProcess:
-        """A spare: it warms up and waits for a run."""
-        child = cls(zygote)
-        return await child._born(lambda fds: zygote.fork(fds))
+    async def start(cls, how: Callable[[list[int]], Awaitable[Started]]) -> ChildProcess:
+        """``how`` has a zygote make the child with these descriptors: channel, stdout, stderr, flags.
 
-    @classmethod
-    async def execute(
-        cls, zygote: ZygoteClient, argv: Sequence[str], env: Mapping[str, str], cwd: str
-    ) -> ChildProcess:
-        """An ordinary process."""
-        child = cls(zygote)
-        return await child._born(lambda fds: zygote.execute(argv, env, cwd, fds))
-
-    async def _born(self, start: Callable[[list[int]], Awaitable[Started]]) -> ChildProcess:
-        theirs = [self._theirs.fileno(), self._pipes[0][1], self._pipes[1][1], self.flags.fd]
+        Raises:
+            ZygoteGone: the zygote has ended.
+        """
+        child = cls()
+        theirs = [child._theirs.fileno(), child._pipes[0][1], child._pipes[1][1], child.flags.fd]
         try:
-            self.pid, self._end = await start(theirs)
+            child.pid, child._end = await how(theirs)
         except BaseException:
-            self._close_theirs()
-            self.close()
+            child._close_theirs()
+            child.close()
             raise
-        self._close_theirs()
-        asyncio.get_running_loop().add_reader(self._channel, self._read)
-        return self
+        child._close_theirs()
+        asyncio.get_running_loop().add_reader(child._channel, child._read)
+        return child
 
     def _close_theirs(self) -> None:
         self._theirs.close()
@@ -79,6 +71,19 @@ class ChildProcess:
         for name, output in zip(("stdout", "stderr"), self._outputs, strict=True):
             output.listen(partial(lines, name))
 
+    def hold(self) -> None:
+        """Let it wait when it logs or prints, until ``resume``."""
+        if self._open:
+            self.flags.held = True
+            for output in self._outputs:
+                output.pause()
+
+    def resume(self) -> None:
+        if self._open:
+            self.flags.held = False
+            for output in self._outputs:
+                output.resume()
+
     async def send(self, message: Message) -> None:
         """Raises ``OSError`` when the child is gone."""
         await asyncio.get_running_loop().sock_sendall(self._channel, encode(message))
@@ -86,6 +91,10 @@ class ChildProcess:
     def signal(self, number: int) -> bool:
         """Send a signal to the whole group; whether anybody was there."""
         return signal_group(self.pid, number)
+
+    def dismiss(self) -> None:
+        """Tell a spare that no run will come: it cleans up what it had imported, and ends."""
+        self._channel.shutdown(socket.SHUT_WR)
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)

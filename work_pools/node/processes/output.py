@@ -10,6 +10,50 @@ from contextlib import suppress
 LONGEST = 8_000
 """Characters of a line; the rest of a longer one is cut off."""
 _CHUNK = 1 << 16
+_KEPT = 4 * LONGEST
+"""Bytes of a line, enough for so many characters."""
+
+
+class Lines:
+    """Cuts what is fed to it into lines, the heads of those that are too long.
+
+    A carriage return alone is how programs redraw one line: only its last picture counts.
+    """
+
+    def __init__(self) -> None:
+        self._line = bytearray()
+        self._cut = False
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """The lines that are whole now."""
+        *ends, rest = chunk.split(b"\n")
+        found = []
+        for end in ends:
+            self._add(end)
+            found.append(self._take())
+        self._add(rest)
+        return found
+
+    def rest(self) -> list[str]:
+        """The last line, where it has no end."""
+        return [self._take()] if self._line else []
+
+    def _add(self, part: bytes) -> None:
+        before, redrawn, after = part.rstrip(b"\r").rpartition(b"\r")
+        if redrawn:
+            self._line, self._cut = bytearray(), False
+            part = after + part[len(before) + 1 + len(after) :]
+        elif self._line.endswith(b"\r") and part:
+            self._line, self._cut = bytearray(), False
+        room = _KEPT - len(self._line)
+        self._line += part[:room]
+        self._cut |= len(part) > room
+
+    def _take(self) -> str:
+        text = self._line.rstrip(b"\r").decode(errors="replace")
+        cut = self._cut or len(text) > LONGEST
+        self._line, self._cut = bytearray(), False
+        return text[:LONGEST] + " … [cut]" if cut else text
 
 
 class Output:
@@ -17,13 +61,22 @@ class Output:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._rest = b""
+        self._lines = Lines()
         self._found: Callable[[list[str]], None] | None = None
         os.set_blocking(descriptor, False)
 
     def listen(self, found: Callable[[list[str]], None]) -> None:
         self._found = found
-        asyncio.get_running_loop().add_reader(self._descriptor, self._read)
+        self.resume()
+
+    def pause(self) -> None:
+        """Let the child wait, once its pipe is full, until ``resume``."""
+        if self._descriptor >= 0:
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+
+    def resume(self) -> None:
+        if self._descriptor >= 0 and self._found is not None:
+            asyncio.get_running_loop().add_reader(self._descriptor, self._read)
 
     def drain(self) -> None:
         """Deliver what is in the pipe, and the last line without its end."""
@@ -31,9 +84,8 @@ class Output:
             return
         while self._read():
             pass
-        if self._rest:
-            self._found([_text(self._rest)])
-            self._rest = b""
+        if rest := self._lines.rest():
+            self._found(rest)
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -52,14 +104,7 @@ class Output:
         if not chunk:
             asyncio.get_running_loop().remove_reader(self._descriptor)
             return False
-        # A carriage return alone is how programs redraw one line: only its last picture counts.
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        self._rest = self._rest[-4 * LONGEST :]
+        lines = self._lines.feed(chunk)
         if lines and self._found is not None:
-            self._found([_text(line) for line in lines])
+            self._found(lines)
         return True
-
-
-def _text(line: bytes) -> str:
-    shown = line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
-    return shown if len(shown) <= LONGEST else shown[:LONGEST] + " … [cut]"

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from work_pools.node.processes.child_process import ChildProcess
-from work_pools.node.processes.zygote_client import ZygoteClient, ZygoteGone
+from work_pools.node.processes.zygote_client import ZygoteGone
 
-REFILL_AFTER = 0.05
-"""Seconds between handing out a spare and making the next: the run that took it goes first."""
+DISMISSED_SECONDS = 3.0
+"""What a spare that nobody took gets to end by itself."""
 _log = logging.getLogger("skald.node.spares")
 
 
 class Spares:
-    """Keeps ``count`` children ready in one zygote."""
+    """Keeps ``count`` children ready, one until the first was taken; ``make`` makes one, and may take a while."""
 
-    def __init__(self, zygote: ZygoteClient, count: int) -> None:
-        self._zygote = zygote
-        self._count = count
+    def __init__(self, make: Callable[[], Awaitable[ChildProcess]], count: int, refill_after: float) -> None:
+        self._make = make
+        self._most = count
+        self._count = min(1, count)
+        self._refill_after = refill_after
         self._ready: deque[ChildProcess] = deque()
         self._watching: set[asyncio.Task[None]] = set()
         self._refilling: asyncio.Task[None] | None = None
@@ -38,9 +41,14 @@ class Spares:
         if child is not None:
             self._ready.remove(child)
         else:
-            child = await ChildProcess.fork(self._zygote)
-        self.refill(REFILL_AFTER)
+            child = await self._make()
+        self._count = self._most
+        self.refill(self._refill_after)
         return child
+
+    @property
+    def pids(self) -> list[int]:
+        return [child.pid for child in self._ready]
 
     def refill(self, after: float = 0.0) -> None:
         if not self._closed and (self._refilling is None or self._refilling.done()):
@@ -54,6 +62,11 @@ class Spares:
             with suppress(asyncio.CancelledError):
                 await self._refilling
         for child in self._ready:
+            with suppress(OSError):
+                child.dismiss()
+        if self._watching:
+            await asyncio.wait(list(self._watching), timeout=DISMISSED_SECONDS)
+        for child in self._ready:
             child.kill()
         await asyncio.gather(*self._watching, return_exceptions=True)
 
@@ -61,7 +74,7 @@ class Spares:
         await asyncio.sleep(after)
         while len(self._ready) < self._count:
             try:
-                child = await ChildProcess.fork(self._zygote)
+                child = await self._make()
             except ZygoteGone as error:
                 _log.debug("no spare child: %s", error)
                 return

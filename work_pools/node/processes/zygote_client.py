@@ -1,9 +1,8 @@
-"""The node's end of one zygote: start it, have it load flows and make children, hear who ended."""
+"""The node's end of one zygote: start it, have it load code and make children, hear who ended."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import signal
@@ -13,107 +12,120 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from work_pools.node.forked.preload import Loaded, Stamp
+from work_pools.node.forked import packets
+from work_pools.node.forked.findings import Finding
+from work_pools.node.forked.loading import Loaded
 from work_pools.node.forked.processes import Exit, signal_group
-from work_pools.node.forked.zygote import PACKET
+from work_pools.node.forked.stamps import Reads
 
-_log = logging.getLogger("skald.node.zygote")
 Started = tuple[int, "asyncio.Future[Exit]"]
-"""A child's pid, which is its group's number too, and its end, once its group has ended as well."""
+"""A child's pid, which is its group's number too, and its end, once all that it had started has ended as well."""
+_log = logging.getLogger("skald.node.zygote")
+_ROOM = 1 << 20
+"""Bytes that may wait in a control socket."""
 
 
 class ZygoteGone(RuntimeError):
     """The zygote has ended; what it had started is dead."""
 
 
+class NotLoaded(RuntimeError):
+    """The code could not be loaded; the message says why."""
+
+
 class ZygoteClient:
     """One zygote process; all methods on one event loop."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = dict(environment)
+        self.environment = dict(environment)
         self._requests: dict[int, asyncio.Future[Started]] = {}
         self._exits: dict[int, asyncio.Future[Exit]] = {}
-        self._loading: asyncio.Future[tuple[dict[str, Loaded], dict[str, Stamp]]] | None = None
+        self._answer: asyncio.Future[dict[str, Any]] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._end: asyncio.Future[Exit] | None = None
         self._pid = 0
         self._control: socket.socket | None = None
         self._next = 0
         self.gone = asyncio.Event()
+        self.outdated = False
+        """Whether what it has imported is not what it would import now."""
+        self._imported = Reads()
 
     @property
     def pid(self) -> int:
         return self._pid
 
-    async def start(self, stem: ZygoteClient | None = None) -> None:
-        """Come up: in 10 ms as a branch of ``stem``, which has Prefect loaded, else as a process of its own.
+    async def execute_self(self) -> None:
+        """Come up as an interpreter of its own: a stem."""
+        ours, theirs = self._sockets()
+        with theirs:
+            self._execute(theirs)
+        self._listen(ours)
+
+    async def branch_off(self, stem: ZygoteClient) -> None:
+        """Come up as a fork of ``stem``, in 10 ms, with what it has loaded.
 
         Raises:
             ZygoteGone: ``stem`` has ended.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = self._sockets()
         with theirs:
-            for each in (ours, theirs):
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PACKET)
-            if stem is not None and not self._fixed_at_start(stem):
-                request = {"do": "branch", "env": self._environment}
-                try:
-                    self._pid, self._end = await stem._start(request, [theirs.fileno()])
-                except BaseException:
-                    ours.close()
-                    raise
-            else:
-                self._execute(theirs)
-        ours.setblocking(False)
-        self._control = ours
-        asyncio.get_running_loop().add_reader(ours, self._read)
+            try:
+                self._pid, self._end = await stem._start({"do": "branch"}, [theirs.fileno()])
+            except BaseException:
+                ours.close()
+                raise
+        self._listen(ours)
 
-    async def import_prefect(self) -> None:
-        """Load what every flow needs; branches have it then."""
-        await self._ask({"do": "import"}, [])
+    async def import_prefect(self) -> frozenset[str]:
+        """Load what every flow needs; the names of the environment variables that this depended on."""
+        report = await self._asked({"do": "import"})
+        self._imported = Reads(files={file: tuple(stamp) for file, stamp in report["files"].items() if stamp})
+        return frozenset(report["environment"])
 
-    def _fixed_at_start(self, stem: ZygoteClient) -> bool:
-        """Whether the environments differ in what an interpreter or the loader reads only once."""
-        return any(
-            name.startswith(("PYTHON", "LD_")) and self._environment.get(name) != stem._environment.get(name)
-            for name in {*self._environment, *stem._environment}
-        )
+    def look(self) -> bool:
+        """Whether what it has imported has changed since; takes some milliseconds."""
+        if not self.outdated and (path := self._imported.changed()) is not None:
+            _log.warning("%s has changed: what was loaded with it is loaded anew", path)
+            self.outdated = True
+        return self.outdated
 
-    def _execute(self, theirs: socket.socket) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "work_pools.node.forked.zygote", str(theirs.fileno())],
-            env=self._environment,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,
-        )
-        self._pid = self._process.pid
-
-    async def preload(
-        self, root: str, entrypoints: Sequence[str]
-    ) -> tuple[dict[str, Loaded], dict[str, Stamp]]:
-        """What was loaded, by entrypoint, and the code files with their stamps.
+    async def probe(self, root: str, entrypoint: str) -> Loaded:
+        """Load the entrypoint under observation; the zygote is of no other use afterwards.
 
         Raises:
-            ZygoteGone: an import ended the process.
+            ZygoteGone: the import ended the process.
         """
-        self._loading = asyncio.get_running_loop().create_future()
-        await self._ask({"do": "preload", "root": root, "entrypoints": list(entrypoints)}, [])
-        return await self._loading
+        report = await self._asked({"do": "probe", **self._place(root, entrypoint)})
+        return Loaded.from_dict(report["loaded"])
+
+    async def load(self, root: str, entrypoint: str) -> list[Finding]:
+        """Load the entrypoint to fork children that have it; what speaks against that, empty when nothing does.
+
+        Raises:
+            NotLoaded: the import failed.
+            ZygoteGone: it ended the process.
+        """
+        report = await self._asked({"do": "load", **self._place(root, entrypoint)})
+        if report["problem"]:
+            raise NotLoaded(report["problem"])
+        return [Finding(**finding) for finding in report["findings"]]
 
     async def fork(self, descriptors: Sequence[int]) -> Started:
-        """A new child that holds copies of ``descriptors``: channel, stdout, stderr, flags."""
+        """A child that has the loaded flow, and copies of ``descriptors``: channel, stdout, stderr, flags."""
         return await self._start({"do": "fork"}, descriptors)
 
-    async def execute(
-        self,
-        argv: Sequence[str],
-        environment: Mapping[str, str],
-        cwd: str,
-        descriptors: Sequence[int],
+    async def fork_and_import(
+        self, root: str, entrypoint: str, environment: Mapping[str, str], descriptors: Sequence[int]
     ) -> Started:
-        """A new child that becomes ``argv``."""
+        """A child that loads the entrypoint by itself."""
+        request = {"do": "spare", "root": root, "entrypoint": entrypoint, "env": dict(environment)}
+        return await self._start(request, descriptors)
+
+    async def execute(
+        self, argv: Sequence[str], environment: Mapping[str, str], cwd: str, descriptors: Sequence[int]
+    ) -> Started:
+        """A child that becomes ``argv``."""
         request = {"do": "exec", "argv": list(argv), "env": dict(environment), "cwd": cwd}
         return await self._start(request, descriptors)
 
@@ -122,14 +134,12 @@ class ZygoteClient:
         while self._exits:
             await asyncio.wait(list(self._exits.values()))
 
-    async def close(self) -> None:
-        """End the zygote and everything it started."""
-        loading = self._loading is not None and not self._loading.done()
+    async def close(self, *, hurry: bool = False) -> None:
+        """End the zygote and everything it started; with ``hurry``, also in the middle of an import."""
         if self._control is not None:
             self._lost()
         if self._process is not None:
-            if loading:
-                # An import cannot be asked to end, and nothing is forked yet.
+            if hurry:
                 self._process.kill()
             try:
                 await asyncio.to_thread(self._process.wait, 5)
@@ -137,28 +147,55 @@ class ZygoteClient:
                 self._process.kill()
                 await asyncio.to_thread(self._process.wait)
         elif self._end is not None:
-            await asyncio.wait([self._end], timeout=5)
+            if not hurry:
+                await asyncio.wait([self._end], timeout=5)
             if not self._end.done():
                 signal_group(self._pid, signal.SIGKILL)
+
+    def _execute(self, theirs: socket.socket) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "work_pools.node.forked.zygote", str(theirs.fileno())],
+            env=self.environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+        self._pid = self._process.pid
+
+    def _place(self, root: str, entrypoint: str) -> dict[str, Any]:
+        return {"root": root, "entrypoint": entrypoint, "env": self.environment}
+
+    def _sockets(self) -> tuple[socket.socket, socket.socket]:
+        pair = packets.connected_pair()
+        for each in pair:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM)
+        return pair
+
+    def _listen(self, control: socket.socket) -> None:
+        control.setblocking(False)
+        self._control = control
+        asyncio.get_running_loop().add_reader(control, self._read)
 
     async def _start(self, request: dict[str, Any], descriptors: Sequence[int]) -> Started:
         self._next += 1
         started: asyncio.Future[Started] = asyncio.get_running_loop().create_future()
         self._requests[self._next] = started
-        await self._ask({**request, "id": self._next}, descriptors)
+        await self._send({**request, "id": self._next}, descriptors)
         return await started
 
-    async def forget_leftovers(self, run_id: str) -> None:
-        """Kill what the run started in other sessions and left behind."""
-        await self._ask({"do": "sweep", "run": run_id}, [])
+    async def _asked(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The zygote answers one such request at a time."""
+        self._answer = asyncio.get_running_loop().create_future()
+        await self._send(request)
+        return await self._answer
 
-    async def _ask(self, request: dict[str, Any], descriptors: Sequence[int]) -> None:
-        packet = json.dumps(request).encode()
+    async def _send(self, request: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
         while True:
             if self._control is None:
                 raise ZygoteGone("the zygote has ended")
             try:
-                socket.send_fds(self._control, [packet], list(descriptors))
+                packets.send(self._control, request, descriptors)
                 return
             except BlockingIOError:
                 await asyncio.sleep(0.01)
@@ -167,28 +204,20 @@ class ZygoteClient:
                 raise ZygoteGone("the zygote has ended") from error
 
     def _read(self) -> None:
-        assert self._control is not None
-        while True:
+        while self._control is not None:
             try:
-                packet = self._control.recv(PACKET)
+                report, _ = packets.receive(self._control)
             except BlockingIOError:
                 return
             except OSError:
-                packet = b""
-            if not packet:
+                report = None
+            if report is None:
                 self._lost()
                 return
-            self._hear(json.loads(packet))
-            if self._control is None:
-                return
+            self._hear(report)
 
     def _hear(self, report: dict[str, Any]) -> None:
-        match report.pop("is"):
-            case "preloaded":
-                loaded = {name: Loaded.from_dict(told) for name, told in report["loaded"].items()}
-                files = {file: (stamp[0], stamp[1]) for file, stamp in report["files"].items()}
-                if self._loading is not None and not self._loading.done():
-                    self._loading.set_result((loaded, files))
+        match report["is"]:
             case "started":
                 end: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
                 self._exits[report["pid"]] = end
@@ -199,6 +228,9 @@ class ZygoteClient:
                 waiting = self._exits.pop(report["pid"])
                 if not waiting.done():
                     waiting.set_result(Exit.of(report["status"]))
+            case _:
+                if self._answer is not None and not self._answer.done():
+                    self._answer.set_result(report)
 
     def _lost(self) -> None:
         """The zygote kills its children when it ends in order; this is for when it was killed itself."""
@@ -214,7 +246,7 @@ class ZygoteClient:
         self._exits.clear()
         pending: list[asyncio.Future[Any]] = [
             *self._requests.values(),
-            *([self._loading] if self._loading else []),
+            *([self._answer] if self._answer else []),
         ]
         for request in pending:
             if not request.done():

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from cachetools import FIFOCache
-from prefect.events import Event, Resource
+from prefect.events import Event
 
-from work_pools.attachments import merge
+from work_pools.attachments import next_revision, update_id_of
 from work_pools.messages import (
+    POOL_RESOURCE,
     REVISION_LABEL,
+    RUN_RESOURCE,
     UPDATE_APPLIED,
     UPDATE_REJECTED,
     Applied,
@@ -21,7 +23,7 @@ from work_pools.messages import (
 )
 from work_pools.node.context import NodeContext
 from work_pools.node.runs.run_supervisor import RunSupervisor
-from work_pools.node.server.event_resources import related, tags_related
+from work_pools.node.server.event_resources import related, run_resource, tags_related
 
 REMEMBERED = 10_000
 _log = logging.getLogger("skald.node.updates")
@@ -39,25 +41,21 @@ class AttachmentUpdates:
 
     def hear(self, event: Event) -> None:
         """An update request; one for a run that is not here is somebody else's."""
-        run_id = event.resource.id.removeprefix("prefect.flow-run.")
+        run_id = event.resource.id.removeprefix(RUN_RESOURCE)
         supervisor = self._running.get(run_id)
         if supervisor is None or supervisor.child is None:
             return
-        update_id, changes, whole = (
-            event.payload.get(key) for key in ("update_id", "changes", "attachments")
-        )
-        if not isinstance(update_id, str) or not (isinstance(changes, dict) or isinstance(whole, dict)):
+        if (update_id := update_id_of(event.payload)) is None:
             _log.warning("update of run %s ignored: it needs update_id, and changes or attachments", run_id)
             return
         if update_id in self._answers:
             if (known := self._answers[update_id]) is not None:
                 self._emit(supervisor, known)
             return
-        revision, attachments = supervisor.proposed or (supervisor.revision, _attachments(supervisor))
-        candidate = dict(whole) if isinstance(whole, dict) else merge(attachments, changes or {})
-        supervisor.proposed = (revision + 1, candidate)
+        newest = supervisor.proposed or (supervisor.revision, _attachments(supervisor))
+        supervisor.proposed = revision, candidate = next_revision(newest, event.payload)
         self._answers[update_id] = None
-        self._context.aside(self._send(supervisor, Update(update_id, revision + 1, candidate)))
+        self._context.aside(self._send(supervisor, Update(update_id, revision, candidate)))
 
     def answered(self, supervisor: RunSupervisor, answer: Applied | Rejected) -> None:
         """The child has judged."""
@@ -85,24 +83,22 @@ class AttachmentUpdates:
                 await self._context.api.label(supervisor.run.id, {REVISION_LABEL: revision})
 
     def _emit(self, supervisor: RunSupervisor, answer: Applied | Rejected) -> None:
-        applied = isinstance(answer, Applied)
-        told: dict[str, Any] = {
-            "update_id": answer.update_id,
-            "revision": answer.revision,
-            "node": self._context.name,
-        }
-        told |= (
-            {"attachments": answer.attachments} if isinstance(answer, Applied) else {"reason": answer.reason}
-        )
-        pool = related("work-pool", f"prefect.work-pool.{self._pool_id}")
+        pool = related("work-pool", POOL_RESOURCE + self._pool_id)
         self._context.emitter.emit(
             Event(
-                event=UPDATE_APPLIED if applied else UPDATE_REJECTED,
-                resource=Resource({"prefect.resource.id": f"prefect.flow-run.{supervisor.id}"}),
+                event=UPDATE_APPLIED if isinstance(answer, Applied) else UPDATE_REJECTED,
+                resource=run_resource(supervisor.id),
                 related=[pool, *tags_related(supervisor.run.tags)],
-                payload=told,
+                payload=answer_payload(answer, self._context.name),
             )
         )
+
+
+def answer_payload(answer: Applied | Rejected, node: str) -> dict[str, Any]:
+    told: dict[str, Any] = {"update_id": answer.update_id, "revision": answer.revision, "node": node}
+    if isinstance(answer, Applied):
+        return {**told, "attachments": answer.attachments}
+    return {**told, "reason": answer.reason}
 
 
 def _attachments(supervisor: RunSupervisor) -> dict[str, Any]:

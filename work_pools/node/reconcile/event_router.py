@@ -8,10 +8,17 @@ from typing import Any
 
 from prefect.events import Event
 
-from work_pools.messages import UPDATE_REQUESTED
+from work_pools.messages import (
+    DEPLOYMENT_CREATED,
+    DEPLOYMENT_RESOURCE,
+    DEPLOYMENT_UPDATED,
+    RUN_RESOURCE,
+    STATE_TYPE,
+    UPDATE_REQUESTED,
+)
 from work_pools.node.context import NodeContext
 from work_pools.node.reconcile.attachment_updates import AttachmentUpdates
-from work_pools.node.reconcile.state_reconciler import RUN, StateReconciler
+from work_pools.node.reconcile.state_reconciler import StateReconciler
 from work_pools.node.reconcile.stuck_cancellations import StuckCancellations
 from work_pools.node.runs.deployments import Deployments
 
@@ -50,11 +57,11 @@ class EventRouter:
         _log.debug("event %s %s", event.event, event.resource.id)
         if event.event == UPDATE_REQUESTED:
             self._revisions.hear(event)
-        elif event.event.startswith("prefect.flow-run."):
-            self._hear_run(event, event.resource.get("prefect.state-type"))
-        elif event.event.startswith("prefect.deployment."):
+        elif event.event.startswith(RUN_RESOURCE):
+            self._hear_run(event, event.resource.get(STATE_TYPE))
+        elif event.event.startswith(DEPLOYMENT_RESOURCE):
             self._deployments.forget()
-            if event.event in ("prefect.deployment.created", "prefect.deployment.updated"):
+            if event.event in (DEPLOYMENT_CREATED, DEPLOYMENT_UPDATED):
                 self._context.aside(self._preload())
         else:
             self._wake()
@@ -63,4 +70,4 @@ class EventRouter:
         if state_type == "SCHEDULED":
             self._wake()
         elif not self._overseer.hear(event) and state_type == "CANCELLING":
-            self._context.aside(self._orphans.look(event.resource.id.removeprefix(RUN)))
+            self._context.aside(self._orphans.look(event.resource.id.removeprefix(RUN_RESOURCE)))

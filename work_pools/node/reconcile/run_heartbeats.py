@@ -9,11 +9,13 @@ from collections.abc import Mapping
 import httpx
 import prefect
 from prefect.client.orchestration import PrefectClient
-from prefect.events import Event, Resource
+from prefect.client.schemas.objects import FlowRun
+from prefect.events import Event
 
+from work_pools.messages import DEPLOYMENT_RESOURCE, FLOW_RESOURCE, RESOURCE_NAME, RUN_HEARTBEAT
 from work_pools.node.context import NodeContext
 from work_pools.node.runs.run_supervisor import RunSupervisor
-from work_pools.node.server.event_resources import related, tags_related
+from work_pools.node.server.event_resources import related, run_resource, tags_related
 
 SHORTEST = 30
 RENEW_EVERY, RENEW_FOR = 60.0, 300.0
@@ -43,7 +45,7 @@ class RunHeartbeats:
             await asyncio.sleep(max(self._every, SHORTEST))
             for supervisor in list(self._running.values()):
                 if supervisor.running.is_set() and not supervisor.over:
-                    self._context.emitter.emit(_heartbeat(supervisor))
+                    self._context.emitter.emit(heartbeat(supervisor.run))
 
     async def renew(self) -> None:
         """Keep the deployments' concurrency slots of frozen runs, for ever: their processes cannot."""
@@ -57,15 +59,11 @@ class RunHeartbeats:
                         _log.debug("lease of run %s: %s", supervisor.id, error)
 
 
-def _heartbeat(supervisor: RunSupervisor) -> Event:
-    run = supervisor.run
-    to = [related("flow", f"prefect.flow.{run.flow_id}")]
+def heartbeat(run: FlowRun) -> Event:
+    """As Prefect's own engines emit it."""
+    to = [related("flow", f"{FLOW_RESOURCE}{run.flow_id}")]
     if run.deployment_id is not None:
-        to.append(related("deployment", f"prefect.deployment.{run.deployment_id}"))
+        to.append(related("deployment", f"{DEPLOYMENT_RESOURCE}{run.deployment_id}"))
     to += tags_related(run.tags)
-    resource = {
-        "prefect.resource.id": f"prefect.flow-run.{run.id}",
-        "prefect.resource.name": run.name,
-        "prefect.version": prefect.__version__,
-    }
-    return Event(event="prefect.flow-run.heartbeat", resource=Resource(resource), related=to)
+    resource = run_resource(str(run.id), **{RESOURCE_NAME: run.name, "prefect.version": prefect.__version__})
+    return Event(event=RUN_HEARTBEAT, resource=resource, related=to)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from prefect.events import Event, Resource
+from prefect.events import Event
 
 from work_pools.messages import TASK_MOVES, TASK_STILL
 from work_pools.node.context import NodeContext
 from work_pools.node.runs.run_supervisor import RunSupervisor
-from work_pools.node.server.event_resources import tags_related
+from work_pools.node.server.event_resources import run_resource, tags_related
 
 EVERY = 2.0
 AGAIN = 10.0
@@ -36,26 +36,33 @@ class StoppedProcesses:
             self.look(time.monotonic())
 
     def look(self, now: float) -> None:
-        still = {supervisor.id: supervisor for supervisor in self._running.values() if _is_still(supervisor)}
-        for id_, supervisor in still.items():
-            if now - self._told.get(id_, -AGAIN) >= AGAIN:
-                self._told[id_] = now
-                self._tell(TASK_STILL, supervisor)
-        for id_ in [id_ for id_ in self._told if id_ not in still]:
-            del self._told[id_]
+        still = frozenset(supervisor.id for supervisor in self._running.values() if _is_still(supervisor))
+        self._told, stand, move = to_tell(self._told, still, now)
+        for id_ in stand:
+            self._tell(TASK_STILL, self._running[id_])
+        for id_ in move:
             if (moving := self._running.get(id_)) is not None and not moving.over:
                 self._tell(TASK_MOVES, moving)
 
     def _tell(self, event: str, supervisor: RunSupervisor) -> None:
-        resource = Resource({"prefect.resource.id": f"prefect.flow-run.{supervisor.id}"})
         self._context.emitter.emit(
             Event(
                 event=event,
-                resource=resource,
+                resource=run_resource(supervisor.id),
                 related=tags_related(supervisor.run.tags),
                 payload={"node": self._context.name},
             )
         )
+
+
+def to_tell(
+    told: Mapping[str, float], still: Iterable[str], now: float
+) -> tuple[dict[str, float], list[str], list[str]]:
+    """When each of the tasks that stand still was told of last, which to tell of now, and which move again."""
+    standing = sorted(still)
+    fresh = [id_ for id_ in standing if id_ not in told or now - told[id_] >= AGAIN]
+    known = {id_: now if id_ in fresh else told[id_] for id_ in standing}
+    return known, fresh, [id_ for id_ in told if id_ not in known]
 
 
 def _is_still(supervisor: RunSupervisor) -> bool:

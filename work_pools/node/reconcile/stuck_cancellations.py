@@ -3,77 +3,76 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import (
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-    WorkPoolFilter,
-    WorkPoolFilterName,
-)
-from prefect.client.schemas.objects import FlowRun, StateType, WorkerStatus, WorkPool
+from prefect.client.schemas.filters import FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import FlowRun, StateType, WorkPool
 
 from work_pools.node.context import NodeContext
+from work_pools.node.reconcile.dead_nodes import living
+from work_pools.node.reconcile.holders import holder
 from work_pools.node.runs.run_supervisor import RunSupervisor
-from work_pools.node.server.run_api import claimant_named
+from work_pools.node.server.run_api import claimed
+from work_pools.pages import workers_of
 
 PATIENCE = 3.0
 """Seconds that the node which has the run gets to answer."""
+CANCELLING = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLING]))
+
+
+def is_nobodys(has_it: str | None, node: str, living: Container[str]) -> bool:
+    """Whether no process can hear the cancel of a run that is not among the ``node``'s running ones."""
+    return has_it is None or has_it == node or has_it not in living
 
 
 class StuckCancellations:
-    """``running`` is this node's runs; those of other living nodes are left to them."""
+    """``running`` is this node's runs, ``left`` those it had; ``leads`` tells whether it looks for the pool."""
 
     def __init__(
-        self, client: PrefectClient, context: NodeContext, running: Mapping[str, RunSupervisor]
+        self,
+        client: PrefectClient,
+        context: NodeContext,
+        running: Mapping[str, RunSupervisor],
+        left: Container[str],
+        leads: Callable[[], bool],
     ) -> None:
         self._client = client
         self._context = context
         self._running = running
+        self._left = left
+        self._leads = leads
 
     async def look(self, run_id: str) -> None:
         """A run was set Cancelling that is not this node's."""
-        run = await self._context.api.read(UUID(run_id))
-        if run is None or _holder(run) != self._context.name:
+        if run_id not in self._left:
+            if not self._leads():
+                return
             await asyncio.sleep(PATIENCE)
-            run = await self._context.api.read(UUID(run_id))
+        run = await self._context.api.read(UUID(run_id))
         if run is not None and run.work_pool_name is not None:
-            await self._end(run, await self._living(run.work_pool_name))
+            await self._end([run], run.work_pool_name)
 
     async def sweep(self, pool: WorkPool) -> None:
-        """Raises ``httpx.HTTPError`` when the server does not answer."""
-        cancelling = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLING]))
-        found = await self._client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(state=cancelling),
-            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool.name])),
-            limit=200,
-        )
-        strangers = [run for run in found if str(run.id) not in self._running]
-        if strangers:
-            living = await self._living(pool.name)
-            for run in strangers:
-                await self._end(run, living)
+        """End what is nobody's in all of the pool.
 
-    async def _end(self, run: FlowRun, living: frozenset[str]) -> None:
-        if run.state is None or not run.state.is_cancelling() or str(run.id) in self._running:
+        Raises:
+            httpx.HTTPError: the server does not answer.
+        """
+        await self._end(await self._context.api.read_pool(pool.name, CANCELLING), pool.name)
+
+    async def _end(self, runs: Iterable[FlowRun], pool: str) -> None:
+        strangers = [run for run in runs if self._is_unheard(run)]
+        if not strangers:
             return
-        holder = _holder(run) or await self._context.api.claimant(run.id)
-        if holder is None or holder == self._context.name or holder not in living:
-            await self._context.api.cancel(
-                run.id, f"Cancelled by node {self._context.name}: nothing was running it."
-            )
+        alive = living(await workers_of(self._client, pool))
+        for run in strangers:
+            has_it = holder(run) or claimed(await self._context.api.states(run.id))[0]
+            if is_nobodys(has_it, self._context.name, alive) and self._is_unheard(run):
+                await self._context.api.cancel(
+                    run.id, f"Cancelled by node {self._context.name}: nothing was running it."
+                )
 
-    async def _living(self, pool: str) -> frozenset[str]:
-        workers = await self._client.read_workers_for_work_pool(pool)
-        return frozenset(worker.name for worker in workers if worker.status == WorkerStatus.ONLINE)
-
-
-def _holder(run: FlowRun) -> str | None:
-    """The node that has, or last had, the run."""
-    found = run.labels.get("skald.node")
-    if isinstance(found, str):
-        return found
-    return claimant_named(run.state.message if run.state else None)
+    def _is_unheard(self, run: FlowRun) -> bool:
+        return run.state is not None and run.state.is_cancelling() and str(run.id) not in self._running

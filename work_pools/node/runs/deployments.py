@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +14,17 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
 from prefect.client.schemas.objects import FlowRun, WorkPool
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.sorting import DeploymentSort
 
 from work_pools.job import SkaldJobConfiguration
 from work_pools.node.processes.launch_plan import LaunchPlan, plan
+from work_pools.pages import read_all
 from work_pools.retrying import insist
 
+KEPT = 1000
+"""Jobs whose configuration is remembered."""
+_MISSING = object()
+_REFERENCE = re.compile(r"{{\s*(prefect\.|\$)")
 OLDEST = 600.0
 """Seconds after which a deployment is read again before it is used, whatever events said."""
 
@@ -51,9 +58,13 @@ class Deployments:
     async def read_all(self, pool: WorkPool) -> list[Job]:
         """The job of every deployment of the pool."""
         chosen = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool.name]))
-        found = await insist(
-            lambda: self._client.read_deployments(work_pool_filter=chosen, limit=200), "deployments"
-        )
+
+        async def read(limit: int, offset: int) -> list[DeploymentResponse]:
+            return await self._client.read_deployments(
+                work_pool_filter=chosen, sort=DeploymentSort.CREATED_DESC, limit=limit, offset=offset
+            )
+
+        found = await insist(lambda: read_all(read), "deployments")
         now = time.monotonic()
         self._known = {deployment.id: (now, deployment) for deployment in found}
         self._jobs.clear()
@@ -87,30 +98,43 @@ class Deployments:
             json.dumps(own, sort_keys=True, default=str),
         )
         if (made := self._jobs.get(key)) is None:
-            if len(self._jobs) > 1000:
-                self._jobs.clear()
-            made = self._jobs[key] = await self._build(pool, deployment, own)
+            made = await self._build(pool, deployment, own)
+            if not _names_values(pool, deployment, own):
+                if len(self._jobs) > KEPT:
+                    self._jobs.clear()
+                self._jobs[key] = made
         return made
 
     async def _build(
         self, pool: WorkPool, deployment: DeploymentResponse | None, own: Mapping[str, Any]
     ) -> Job:
         shared: dict[str, Any] = dict(deployment.job_variables or {}) if deployment else {}
-        values = {**shared, **own}
         shared_env, own_env = shared.get("env") or {}, own.get("env") or {}
-        values["env"] = {**shared_env, **own_env}
-        configuration: SkaldJobConfiguration
-        configuration = await SkaldJobConfiguration.from_template_and_values(
-            base_job_template=pool.base_job_template, values=values, client=self._client
-        )
-        changed = {name: value for name, value in own_env.items() if shared_env.get(name) != value}
+        changed = {name for name, value in own_env.items() if shared_env.get(name, _MISSING) != value}
+        configuration = await self._configuration(pool, {**shared, **own, "env": {**shared_env, **own_env}})
+        env = configuration.env
+        if changed:
+            env = (await self._configuration(pool, {**shared, "env": shared_env})).env
         how = plan(
             entrypoint=deployment.entrypoint if deployment else None,
             path=deployment.path if deployment else None,
             pull_steps=deployment.pull_steps if deployment else None,
             stored=bool(deployment and deployment.storage_document_id),
-            env=configuration.env,
-            own_env=changed,
+            env=env,
+            own_env={name: configuration.env.get(name) for name in changed},
             cwd=self._cwd,
+            start=configuration.start,
         )
         return Job(configuration, how, deployment)
+
+    async def _configuration(self, pool: WorkPool, values: dict[str, Any]) -> SkaldJobConfiguration:
+        made: SkaldJobConfiguration = await SkaldJobConfiguration.from_template_and_values(
+            base_job_template=pool.base_job_template, values=values, client=self._client
+        )
+        return made
+
+
+def _names_values(pool: WorkPool, deployment: DeploymentResponse | None, own: Mapping[str, Any]) -> bool:
+    """Whether a job refers to variables or blocks of Prefect, whose values may be others for the next run."""
+    given = (pool.base_job_template, deployment.job_variables if deployment else None, own)
+    return _REFERENCE.search(json.dumps(given, default=str)) is not None

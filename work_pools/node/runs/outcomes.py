@@ -27,6 +27,15 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """``end`` is ``None`` when the run never got a process here; ``why`` says why."""
+
+    end: Exit | None = None
+    why: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True)
 class Settled:
     """Nothing is left to set."""
 
@@ -91,7 +100,7 @@ def abandoned(
 
     ``cancelled``: it was, since its node claimed it. ``in_process``: its process was to retry it.
     """
-    if cancelled and state in (StateType.PENDING, StateType.RUNNING):
+    if state is StateType.CANCELLING or (cancelled and state in (StateType.PENDING, StateType.RUNNING)):
         return Cancel(f"Cancelled: its process on node {node} had ended.")
     if state is StateType.PENDING or (state is StateType.SCHEDULED and in_process):
         return Reschedule(f"Node {node} ended before the task began.")

@@ -5,49 +5,67 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any, Protocol
 
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, State, StateType
 
+from work_pools.messages import Message, Run, Stated
+from work_pools.node.context import NodeContext
 from work_pools.node.forked.processes import Exit
+from work_pools.node.forked.shared_flags import Intent
+from work_pools.node.processes.child_process import ChildProcess
 from work_pools.node.processes.zygote_client import ZygoteGone
 from work_pools.node.runs import outcomes
-
-if TYPE_CHECKING:
-    from work_pools.node.runs.run_supervisor import RunSupervisor
 
 HOOKS_SECONDS = 60.0
 """What hooks get that run after their run's process was killed."""
 
 
-@dataclass(frozen=True)
-class Ended:
-    """``end`` is ``None`` when the run never got a process here; ``why`` says why."""
+class Life(Protocol):
+    """What is settled: a supervisor, as its finalizer sees it."""
 
-    end: Exit | None = None
-    why: str = ""
-    state: str = ""
+    context: NodeContext
+    run: FlowRun
+    child: ChildProcess | None
+    last: Stated | None
+    intent: Intent | None
+    forced: bool
+    fenced: str
+    booked: asyncio.Task[None] | None
+    policy_stored: asyncio.Event
+
+    @property
+    def id(self) -> str: ...
+
+    def mine(self, state_id: str) -> bool: ...
+
+    def say(self, text: str, level: int = ...) -> None: ...
+
+    def hear(self, message: Message) -> None: ...
+
+    def request(self, state: State[Any]) -> Run: ...
+
+    async def hooks_process(self, kind: str) -> ChildProcess | None: ...
 
 
 class RunFinalizer:
     """Of one supervisor's run."""
 
-    def __init__(self, life: RunSupervisor) -> None:
+    def __init__(self, life: Life) -> None:
         self._life = life
         self._api = life.context.api
 
-    async def settle(self, end: Exit, out_of_memory: bool) -> Ended:
-        """Kill what is left over, and see that the run has the state it should have."""
+    async def settle(self, end: Exit, out_of_memory: bool) -> outcomes.Ended:
+        """See that the run has the state it should have."""
         life = self._life
-        await self._sweep_leftovers()
         if life.last is not None and StateType(life.last.type) in TERMINAL_STATES:
-            return Ended(end, state=life.last.name)
+            return outcomes.Ended(end, state=life.last.name)
         if life.booked is not None:
             await life.policy_stored.wait()
         run = await self._api.read(life.run.id)
         if run is None or run.state is None:
-            return Ended(end, "it was deleted")
+            return outcomes.Ended(end, "it was deleted")
         retries = run.empirical_policy.retries or 0
         facts = outcomes.Facts(
             end=end,
@@ -62,7 +80,7 @@ class RunFinalizer:
             retries=retries,
         )
         reached = await self._perform(outcomes.conclude(facts, life.context.name), run)
-        return Ended(end, state=reached or run.state.name or "")
+        return outcomes.Ended(end, state=reached or run.state.name or "")
 
     async def _perform(self, outcome: outcomes.Outcome, run: FlowRun) -> str | None:
         life, api = self._life, self._api
@@ -98,12 +116,12 @@ class RunFinalizer:
     async def _hooks(self, kind: str, state: State[Any] | None) -> None:
         """Have the flow's hooks run in a child of their own: the run's was killed before its engine could."""
         life = self._life
-        codebase, loaded = life.job.plan.codebase, life.loaded
-        if state is None or codebase is None or loaded is None or kind not in loaded.hooks:
+        if state is None:
             return
         with suppress(ZygoteGone, OSError):
-            version = await life.context.codebases.current(codebase, life.job.plan.entrypoint)
-            child = await version.spares.take()
+            child = await life.hooks_process(kind)
+            if child is None:
+                return
             child.attach(life.hear, lambda name, lines: life.context.logs.output(life.id, name, lines))
             try:
                 await child.send(replace(life.request(state), hooks=kind))
@@ -113,8 +131,3 @@ class RunFinalizer:
                 await child.exited()
             finally:
                 child.close()
-
-    async def _sweep_leftovers(self) -> None:
-        if self._life.child is not None:
-            with suppress(ZygoteGone):
-                await self._life.child.zygote.forget_leftovers(self._life.id)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import signal
-import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -17,23 +14,35 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.events import Event
 
 from work_pools.leases import Lease
-from work_pools.messages import REVISION_LABEL, Applied, Emitted, Logged, Message, Rejected, Run, Stated
+from work_pools.messages import (
+    REVISION_LABEL,
+    Applied,
+    Emitted,
+    Hooks,
+    Logged,
+    Message,
+    Rejected,
+    Run,
+    Stated,
+)
 from work_pools.node.context import NodeContext
-from work_pools.node.forked.preload import Loaded
-from work_pools.node.forked.processes import RUN_ID_ENV, Exit
+from work_pools.node.forked.loading import Loaded
+from work_pools.node.forked.processes import Exit
 from work_pools.node.forked.shared_flags import Intent
 from work_pools.node.processes import oom
 from work_pools.node.processes.child_process import ChildProcess
-from work_pools.node.processes.zygote_client import ZygoteGone, environment
+from work_pools.node.processes.zygote_client import ZygoteGone
 from work_pools.node.runs.deployments import Job
-from work_pools.node.runs.run_finalizer import Ended, RunFinalizer
+from work_pools.node.runs.launcher import Launcher
+from work_pools.node.runs.outcomes import Ended
+from work_pools.node.runs.run_finalizer import RunFinalizer
 
 CALM_AFTER = 10.0
 """Seconds after which a run's labels are written although others are still being started."""
 
 
 class RunSupervisor:
-    """``told`` is the run as the API told it; ``answered`` hears the child's answers to updates.
+    """``data`` is the run as the API gave it; ``answered`` hears the child's answers to updates.
 
     ``began`` hears the session id of the run's processes.
     """
@@ -42,7 +51,7 @@ class RunSupervisor:
         self,
         context: NodeContext,
         run: FlowRun,
-        told: dict[str, Any],
+        data: dict[str, Any],
         job: Job,
         loaded: Loaded | None,
         lease: Lease,
@@ -60,9 +69,11 @@ class RunSupervisor:
         self.child: ChildProcess | None = None
         self.proposed: tuple[int, dict[str, Any]] | None = None
         """The newest revision that the child was asked to judge, and its attachments."""
-        self._learn(told)
-        self.loaded = loaded
-        self._gpu_node = gpu_node
+        self._learn(data)
+        self._devices: dict[str, str | None] = (
+            {"CUDA_VISIBLE_DEVICES": ",".join(lease.gpu_uuids)} if gpu_node else {}
+        )
+        self._launcher = Launcher(context, self.id, job.plan, loaded, self._devices, self.say)
         self._answered = answered
         self._began = began
         self._mine: set[str] = set()
@@ -71,7 +82,6 @@ class RunSupervisor:
         self.forced = False
         self.fenced = ""
         self._stopping: asyncio.Task[None] | None = None
-        self._folder = ""
         self.booked: asyncio.Task[None] | None = None
         self.policy_stored = asyncio.Event()
         """Set when the flow's retries are on the run, or need not be."""
@@ -85,8 +95,9 @@ class RunSupervisor:
     @property
     def parameter(self) -> str:
         """Name of the attachments parameter."""
-        if self.loaded and self.loaded.task_type:
-            return self.loaded.task_type.parameter
+        loaded = self._launcher.loaded
+        if loaded is not None and loaded.task_type is not None:
+            return loaded.task_type.parameter
         return next(iter(self.parameters), "attachments")
 
     @property
@@ -98,6 +109,10 @@ class RunSupervisor:
         """Whether this attempt, or this node for it, set the state."""
         return state_id in self._mine
 
+    def adopt(self, state_id: str) -> None:
+        """Somebody set the state, such as a resume, and the attempt is this one still."""
+        self._mine.add(state_id)
+
     async def live(self, pool: str) -> Ended:
         """Claim the run and see it through; returns when its processes are gone and its state is settled."""
         try:
@@ -108,10 +123,12 @@ class RunSupervisor:
             self.concurrency_lease = claimed.state_details.deployment_concurrency_lease_id
             kills = oom.kills()
             try:
-                child, told = await asyncio.gather(self._child(), self.context.api.told(self.run.id))
-                if told is not None:
+                child, newest = await asyncio.gather(
+                    self._launcher.launch(), self.context.api.newest(self.run.id)
+                )
+                if newest is not None:
                     # Whoever changed them after the poll was told that the task begins with them.
-                    self._learn(told)
+                    self._learn(newest)
                 self.child = child
             except (ZygoteGone, OSError) as error:
                 message = f"Node {self.context.name} could not start the task's process: {error}"
@@ -126,8 +143,7 @@ class RunSupervisor:
                 return await RunFinalizer(self).settle(end, out_of_memory)
             finally:
                 child.close()
-                if self._folder:
-                    await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+                await self._launcher.clean_up()
         finally:
             self.running.set()
             if self._stopping is not None:
@@ -201,38 +217,22 @@ class RunSupervisor:
         if self.child is not None:
             self.child.kill()
 
+    async def hooks_process(self, kind: str) -> ChildProcess | None:
+        """Raises ``ZygoteGone`` or ``OSError`` when none can be started; ``None`` when the flow has no such hooks."""
+        return await self._launcher.launch_for_hooks(kind)
+
     # -- start ----------------------------------------------------------------------------------------------
 
-    def _learn(self, told: dict[str, Any]) -> None:
-        self._told = told
-        self.revision = int(told.get("labels", {}).get(REVISION_LABEL, 1))
-        self.parameters: dict[str, Any] = dict(told.get("parameters") or {})
-
-    async def _child(self) -> ChildProcess:
-        plan = self.job.plan
-        reason = plan.reason or (self.loaded.problem if self.loaded else "it could not be preloaded")
-        if plan.codebase is not None and self.loaded is not None and not self.loaded.problem:
-            try:
-                version = await self.context.codebases.current(plan.codebase, plan.entrypoint)
-                newest = version.loaded[plan.entrypoint]
-                if not newest.problem:
-                    self.loaded = newest
-                    return await version.spares.take()
-                reason = newest.problem
-            except ZygoteGone as error:
-                reason = str(error)
-        self.say(f"an ordinary process is used: {reason}")
-        folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="skald-")
-        self._folder = folder
-        env = environment({**self.context.child_env, **plan.env, RUN_ID_ENV: self.id})
-        argv = [sys.executable, "-m", "work_pools.node.forked.child"]
-        return await ChildProcess.execute(self.context.stem, argv, env, folder)
+    def _learn(self, data: dict[str, Any]) -> None:
+        self._data = data
+        self.revision = int(data.get("labels", {}).get(REVISION_LABEL, 1))
+        self.parameters: dict[str, Any] = dict(data.get("parameters") or {})
 
     async def _watch(self, child: ChildProcess, claimed: State[Any], pool: str) -> Exit:
         gpus = f", GPUs {', '.join(self.lease.gpu_uuids)}" if self.lease.gpu_uuids else ""
-        self.say(f"started as process {child.pid}{gpus}")
+        self.say(f"started as process {child.pid} ({self._launcher.start}){gpus}")
         self._began(child.pid)
-        child.attach(self.hear, lambda name, lines: self.context.logs.output(self.id, name, lines))
+        child.attach(self.hear, self._hear_lines)
         if self.fenced:
             child.kill()
         elif self.intent is not None:
@@ -243,26 +243,23 @@ class RunSupervisor:
         return await child.exited()
 
     def request(self, state: State[Any]) -> Run:
+        loaded = self._launcher.loaded
         return Run(
-            flow_run={**self._told, **_state_fields(state)},
+            flow_run={**self._data, **_state_fields(state)},
             entrypoint=self.job.plan.entrypoint,
             path=self.job.plan.codebase.root if self.job.plan.codebase else "",
             revision=self.revision,
-            env={**self.context.child_env, **self._devices()},
+            env=self._devices,
             result_storage=self.context.result_storage,
+            books=loaded is not None and not loaded.problem,
         )
-
-    def _devices(self) -> dict[str, str | None]:
-        if not self._gpu_node:
-            return {}
-        return {"CUDA_VISIBLE_DEVICES": ",".join(self.lease.gpu_uuids)}
 
     async def _book(self, child: ChildProcess, pool: str) -> None:
         """What need not precede user code: policy, labels, process id."""
-        policy = self._policy()
+        policy, loaded = self._policy(), self._launcher.loaded
         fields: dict[str, Any] = {"infrastructure_pid": str(child.pid)}
-        if self.loaded is not None and self.loaded.version is not None:
-            fields["flow_version"] = self.loaded.version
+        if loaded is not None and loaded.version is not None:
+            fields["flow_version"] = loaded.version
         try:
             if policy is not None:
                 fields["empirical_policy"] = policy
@@ -279,7 +276,7 @@ class RunSupervisor:
 
     def _policy(self) -> dict[str, Any] | None:
         """The run's policy with the flow's retries in it; ``None`` when it has no effect."""
-        loaded, policy = self.loaded, self.run.empirical_policy
+        loaded, policy = self._launcher.loaded, self.run.empirical_policy
         retries = policy.retries if policy.retries is not None else (loaded.retries if loaded else None)
         if not retries:
             return None
@@ -299,13 +296,25 @@ class RunSupervisor:
                 self.running.set()
             case Logged():
                 self.context.logs.add(message.record)
+                self._hold_if_crowded()
             case Emitted():
                 with suppress(ValueError):
-                    self.context.emitter.emit(Event.model_validate(message.event))
+                    self.context.emitter.emit(Event.model_validate(message.event), self.id)
+            case Hooks():
+                self._launcher.hooks = message.kinds
             case Applied() | Rejected():
                 self._answered(message)
 
+    def _hear_lines(self, name: str, lines: list[str]) -> None:
+        self.context.logs.output(self.id, name, lines)
+        self._hold_if_crowded()
+
+    def _hold_if_crowded(self) -> None:
+        child = self.child
+        if child is not None and not child.flags.held and self.context.logs.hold(child.resume):
+            child.hold()
+
 
 def _state_fields(state: State[Any]) -> dict[str, Any]:
-    told = state.model_dump(mode="json")
-    return {"state": told, "state_id": told["id"], "state_type": told["type"], "state_name": told["name"]}
+    data = state.model_dump(mode="json")
+    return {"state": data, "state_id": data["id"], "state_type": data["type"], "state_name": data["name"]}

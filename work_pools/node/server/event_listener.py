@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from uuid import UUID
@@ -12,8 +11,8 @@ from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
 
 from work_pools.messages import UPDATE_REQUESTED
+from work_pools.retrying import Backoff
 
-_LONGEST_PAUSE = 10.0
 _log = logging.getLogger("skald.node.events")
 
 WANTED = EventNameFilter(
@@ -23,18 +22,21 @@ WANTED = EventNameFilter(
 
 
 class EventListener:
-    """``hear`` gets every event; ``connected`` is called after each (re)connection."""
+    """``hear`` gets every event; ``connected`` is called after each (re)connection, ``lost`` after its end."""
 
-    def __init__(self, hear: Callable[[Event], None], connected: Callable[[], None]) -> None:
+    def __init__(
+        self, hear: Callable[[Event], None], connected: Callable[[], None], lost: Callable[[], None]
+    ) -> None:
         self._hear = hear
         self._told = connected
+        self._lost = lost
         self.connected = False
 
     async def run(self, pool_id: UUID) -> None:
         wanted = EventFilter(
             event=WANTED, any_resource=EventAnyResourceFilter(id=[f"prefect.work-pool.{pool_id}"])
         )
-        pause = 0.5
+        backoff = Backoff(first=0.5, most=10.0)
         while True:
             try:
                 async with get_events_subscriber(
@@ -42,11 +44,12 @@ class EventListener:
                 ) as events:
                     self.connected = True
                     self._told()
-                    pause = 0.5
+                    backoff.reset()
                     async for event in events:
                         self._hear(event)
             except Exception as error:
                 _log.debug("no event stream: %s", error)
-            self.connected = False
-            await asyncio.sleep(pause)
-            pause = min(_LONGEST_PAUSE, pause * 2)
+            if self.connected:
+                self.connected = False
+                self._lost()
+            await backoff.wait()

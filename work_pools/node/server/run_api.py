@@ -6,20 +6,40 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas import OrchestrationResult
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import Abort, ObjectNotFound, Pause
-from prefect.states import AwaitingRetry, Cancelled, Crashed, Pending, Scheduled, Suspended
+from prefect.states import (
+    AwaitingRetry,
+    Cancelled,
+    Crashed,
+    Pending,
+    Scheduled,
+    Suspended,
+    to_state_create,
+)
 from prefect.utilities.engine import propose_state
 
-from work_pools.messages import TAKEN_BY
-from work_pools.retrying import insist
+from work_pools.messages import claim_message, claimant
+from work_pools.pages import batches, runs_where, runs_with_ids, with_ids
+from work_pools.retrying import insist, unanswered
 
 AWAITING_RETRY = "AwaitingRetry"
+LIVE = FlowRunFilterState.model_validate(
+    {
+        "operator": "or_",
+        "type": {"any_": [StateType.PENDING, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]},
+        "name": {"any_": [AWAITING_RETRY]},
+    }
+)
+"""States of runs that some node has, or had when it died."""
+MOST_IDS = 2000
+"""In one request: databases take some 30,000 values in one."""
 SUSPENDED_SECONDS = 10 * 365 * 86400
 """How long a suspended run may wait for its resume."""
 
@@ -50,24 +70,22 @@ class RunApi:
 
     async def claim(self, run_id: UUID) -> State[Any] | str:
         """The Pending state with which this node has the run, or why it has not."""
-        message = TAKEN_BY + self._name
-        since = datetime.now(UTC) - timedelta(seconds=2)
-        state: State[Any] | None
+        transition = uuid4()
+        client: Any = _SameTransition(self._client, transition)
+        proposed: State[Any] = Pending(message=claim_message(self._name))
         try:
-            state = await insist(
-                lambda: propose_state(self._client, Pending(message=message), flow_run_id=run_id), "claim"
-            )
-        except (Abort, Pause) as refusal:
-            # The answer to an earlier attempt may have been lost: then the claim is ours.
-            run = await self.read(run_id)
-            state = run.state if run else None
-            if state is None or not state.is_pending() or state.message != message or state.timestamp < since:
-                return str(refusal) or "Prefect refused it"
+            state = await insist(lambda: propose_state(client, proposed, flow_run_id=run_id), "claim")
         except ObjectNotFound:
             return "it was deleted"
-        except httpx.HTTPStatusError as error:
-            return str(error)
-        return state if state.is_pending() else f"Prefect answered {state.name}: {state.message or ''}"
+        except (Abort, Pause, httpx.HTTPStatusError) as refusal:
+            # The answer to an earlier attempt may have been lost: then the claim is ours.
+            run = await self.read(run_id)
+            if run is None or run.state is None or not _is_of(run.state, transition):
+                return str(refusal) or "Prefect refused it"
+            state = run.state
+        if not state.is_pending() or not _is_of(state, transition):
+            return f"Prefect answered {state.name}: {state.message or ''}"
+        return state
 
     async def read(self, run_id: UUID) -> FlowRun | None:
         """The run; ``None`` when it was deleted."""
@@ -76,8 +94,8 @@ class RunApi:
         except ObjectNotFound:
             return None
 
-    async def told(self, run_id: UUID) -> dict[str, Any] | None:
-        """The run as the API tells it; ``None`` when it was deleted."""
+    async def newest(self, run_id: UUID) -> dict[str, Any] | None:
+        """The run as the API gives it; ``None`` when it was deleted."""
         try:
             answer = await insist(
                 lambda: self._client.request("GET", "/flow_runs/{id}", path_params={"id": run_id}), "run"
@@ -93,12 +111,26 @@ class RunApi:
         Raises:
             httpx.HTTPError: the server does not answer; the next sweep asks again.
         """
-        wanted = list(run_ids)
-        if not wanted:
-            return []
-        return await self._client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=wanted)), limit=200
-        )
+        return await runs_with_ids(self._client, run_ids)
+
+    async def read_live(self, run_ids: Iterable[UUID]) -> list[FlowRun]:
+        """Those of the runs that are in a state of ``LIVE``.
+
+        Raises:
+            httpx.HTTPError: the server does not answer; the next sweep asks again.
+        """
+        found: list[FlowRun] = []
+        for some in batches(run_ids, MOST_IDS):
+            found += await runs_where(self._client, FlowRunFilter(id=with_ids(some), state=LIVE))
+        return found
+
+    async def read_pool(self, pool: str, state: FlowRunFilterState) -> list[FlowRun]:
+        """All runs of the pool in such a state.
+
+        Raises:
+            httpx.HTTPError: the server does not answer; the next sweep asks again.
+        """
+        return await runs_where(self._client, FlowRunFilter(state=state), pool)
 
     async def retried(self, run_id: UUID) -> int:
         """How many attempts were followed by another; those that ended before Running are among them."""
@@ -110,9 +142,20 @@ class RunApi:
         states = await insist(lambda: self._client.read_flow_run_states(run_id), "states")
         return sorted(states, key=lambda state: state.timestamp)
 
-    async def claimant(self, run_id: UUID) -> str | None:
-        """The node that claimed the run last, by its states: its label follows a moment after."""
-        return claimed(await self.states(run_id))[0]
+    async def default_result_storage(self) -> str | None:
+        """Id of the block in which the server has results stored; children would each ask for it.
+
+        Raises:
+            httpx.HTTPError: the server does not answer.
+        """
+        try:
+            found = await self._client.read_server_default_result_storage()
+        except httpx.HTTPStatusError as error:
+            if unanswered(error):
+                raise
+            return None
+        block = found.default_result_storage_block_id
+        return str(block) if block else None
 
     async def crash(self, run_id: UUID, message: str) -> State[Any] | None:
         return await self._propose(run_id, Crashed(message=message))
@@ -165,14 +208,38 @@ class RunApi:
             return None
 
 
-def claimant_named(message: str | None) -> str | None:
-    """The node that a claim's message names."""
-    return message.removeprefix(TAKEN_BY) if message and message.startswith(TAKEN_BY) else None
-
-
 def claimed(states: Sequence[State[Any]]) -> tuple[str | None, Sequence[State[Any]]]:
     """The node that claimed the run last, by its ``states``, oldest first; and the states since."""
     for place in range(len(states) - 1, -1, -1):
-        if name := claimant_named(states[place].message):
+        if name := claimant(states[place].message):
             return name, states[place:]
     return None, states
+
+
+def _is_of(state: State[Any], transition: UUID) -> bool:
+    return state.state_details.transition_id == transition
+
+
+class _SameTransition:
+    """What ``propose_state`` needs of a client: the server knows a repeated proposal by its transition's id."""
+
+    def __init__(self, client: PrefectClient, transition: UUID) -> None:
+        self._client = client
+        self._transition = transition
+
+    async def set_flow_run_state(
+        self, flow_run_id: UUID, state: State[Any], force: bool = False
+    ) -> OrchestrationResult[Any]:
+        told = to_state_create(state)
+        told.state_details.flow_run_id = flow_run_id
+        told.state_details.transition_id = self._transition
+        body = {"state": told.model_dump(mode="json", serialize_as_any=True), "force": force}
+        try:
+            answer = await self._client.request(
+                "POST", "/flow_runs/{id}/set_state", path_params={"id": flow_run_id}, json=body
+            )
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == httpx.codes.NOT_FOUND:
+                raise ObjectNotFound(http_exc=error) from error
+            raise
+        return OrchestrationResult.model_validate(answer.json())

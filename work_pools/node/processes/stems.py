@@ -1,0 +1,123 @@
+"""Interpreters with Prefect imported and no user code, from which everything else is forked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from work_pools.node.processes.zygote_client import ZygoteClient, environment
+
+FIXED = (
+    "PREFECT_",
+    "PYTHON",
+    "LD_",
+    "LC_",
+    "LANG",
+    "TZ",
+    "MALLOC_",
+    "GLIBC_",
+    "OPENSSL_",
+    "SSL_",
+    "PYDANTIC_",
+    "HOME",
+    "XDG_",
+    "TMPDIR",
+)
+"""How the names of variables begin that an interpreter, the loader, the C library or Prefect read as they start."""
+PER_RUN = ("PREFECT__",)
+"""But these are Prefect's own of one run, read when they are needed."""
+MOST = 4
+"""Stems kept beside the default one; the one unused for longest goes first."""
+_log = logging.getLogger("skald.node.stems")
+Key = frozenset[tuple[str, str]]
+
+
+class Stems:
+    """The default one has the node's own environment."""
+
+    def __init__(self) -> None:
+        self._asked: frozenset[str] = frozenset()
+        self._base: Key = frozenset()
+        self._made: dict[Key, asyncio.Task[ZygoteClient]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Bring the default one up."""
+        wanted = environment({})
+        self._base = self._key(wanted)
+        await self.get(wanted)
+
+    def serve_both(self, one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+        """Whether both environments can be entered in one interpreter."""
+        return self._key(one) == self._key(other)
+
+    async def get(self, wanted: Mapping[str, str]) -> ZygoteClient:
+        """One in which ``wanted`` can be entered: what is read at the start of an interpreter was so from the start.
+
+        Raises:
+            ZygoteGone: it could not be started.
+        """
+        key = self._key(wanted)
+        task = self._made.pop(key, None)
+        if task is None or (task.done() and not _came_up(task)):
+            task = asyncio.create_task(self._make(wanted))
+        self._made[key] = task
+        for old in list(self._made)[: -MOST - 1]:
+            if old not in (key, self._base):
+                self._end_when_idle(self._made.pop(old))
+        return await asyncio.shield(task)
+
+    async def refresh(self) -> None:
+        """Give up those that have imported what has changed since; the next ``get`` makes them anew."""
+        for key, task in list(self._made.items()):
+            stem = task.result() if _came_up(task) else None
+            if stem is not None and await asyncio.to_thread(stem.look):
+                self._end_when_idle(self._made.pop(key))
+
+    async def close(self) -> None:
+        for task in (*self._made.values(), *self._ending):
+            task.cancel()
+        await asyncio.gather(*self._ending, return_exceptions=True)
+        found = await asyncio.gather(*self._made.values(), return_exceptions=True)
+        await asyncio.gather(*(each.close() for each in found if isinstance(each, ZygoteClient)))
+
+    async def _make(self, wanted: Mapping[str, str]) -> ZygoteClient:
+        stem = ZygoteClient(wanted)
+        await stem.execute_self()
+        try:
+            asked = await stem.import_prefect()
+        except BaseException:
+            await stem.close(hurry=True)
+            raise
+        if not self._asked:
+            self._asked = asked
+            before, self._base = self._base, self._key(wanted)
+            if task := self._made.pop(before, None):
+                self._made[self._base] = task
+        _log.debug("stem %d is up", stem.pid)
+        return stem
+
+    def _key(self, wanted: Mapping[str, str]) -> Key:
+        return frozenset(
+            (name, value)
+            for name, value in wanted.items()
+            if (name.startswith(FIXED) and not name.startswith(PER_RUN)) or name in self._asked
+        )
+
+    def _end_when_idle(self, task: asyncio.Task[ZygoteClient]) -> None:
+        async def end() -> None:
+            stem = await task
+            try:
+                await stem.idle()
+            finally:
+                await asyncio.shield(stem.close())
+
+        ending = asyncio.create_task(end())
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+
+
+def _came_up(task: asyncio.Task[ZygoteClient]) -> bool:
+    """Whether it is there, and still is."""
+    return task.done() and not task.cancelled() and not task.exception() and not task.result().gone.is_set()
