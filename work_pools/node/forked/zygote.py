@@ -111,10 +111,12 @@ class Zygote:
 
     def _probe(self, request: dict[str, Any]) -> None:
         from work_pools.node.forked import loading
-        from work_pools.node.forked.stamps import place_of
+        from work_pools.node.forked.stamps import place_of, stamp_of
 
         self._probed = True
         place = place_of(request["root"])
+        paths = [os.path.join(request["root"], name) for name in request["settings"]]
+        settings = {path: stamp_of(path) for path in paths}
         try:
             loading.enter(request["root"], request["env"])
             with _signals_of_a_fresh_process():
@@ -122,6 +124,7 @@ class Zygote:
         except OSError as error:
             loaded = loading.Loaded(problem=loading.reason(error))
         loaded.reads.places[request["root"]] = place
+        loaded.reads.files.update(settings)
         self._report(is_="probed", loaded=loaded.to_dict())
 
     def _load(self, request: dict[str, Any]) -> None:

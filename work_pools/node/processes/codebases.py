@@ -214,7 +214,7 @@ class Codebases:
 
     async def _load(self, codebase: Codebase) -> Version:
         env = self.environment(dict(codebase.env))
-        stem = await self._stems.get(env)
+        stem = await self._stems.get(env, codebase.root)
         loaded = await self._probe(stem, codebase, env)
         asked = codebase.start or (loaded.task_type.start if loaded.task_type else None)
         choice = Choice("cold", loaded.problem) if loaded.problem else choose(loaded.findings, asked)

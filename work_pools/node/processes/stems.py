@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
-from work_pools.node.processes.zygote_client import ZygoteClient, environment
+from work_pools.node.forked.stamps import Stamp, stamp_of
+from work_pools.node.processes.zygote_client import SETTINGS_FILES, ZygoteClient, environment
 
 FIXED = (
     "PREFECT_",
@@ -30,7 +34,18 @@ PER_RUN = ("PREFECT__",)
 MOST = 4
 """Stems kept beside the default one; the one unused for longest goes first."""
 _log = logging.getLogger("skald.node.stems")
-Key = frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Key:
+    """``fixed`` variables, and the folder in which a stem must start where it is not all the same.
+
+    ``files``: what Prefect would read there, with stamps.
+    """
+
+    fixed: frozenset[tuple[str, str]] = frozenset()
+    folder: str = "/"
+    files: tuple[tuple[str, Stamp | None], ...] = ()
 
 
 class Stems:
@@ -38,30 +53,30 @@ class Stems:
 
     def __init__(self) -> None:
         self._asked: frozenset[str] = frozenset()
-        self._base: Key = frozenset()
+        self._base = Key()
         self._made: dict[Key, asyncio.Task[ZygoteClient]] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Bring the default one up."""
         wanted = environment({})
-        self._base = self._key(wanted)
+        self._base = Key(self._fixed(wanted))
         await self.get(wanted)
 
     def serve_both(self, one: Mapping[str, str], other: Mapping[str, str]) -> bool:
         """Whether both environments can be entered in one interpreter."""
-        return self._key(one) == self._key(other)
+        return self._fixed(one) == self._fixed(other)
 
-    async def get(self, wanted: Mapping[str, str]) -> ZygoteClient:
-        """One in which ``wanted`` can be entered: what is read at the start of an interpreter was so from the start.
+    async def get(self, wanted: Mapping[str, str], folder: str = "/") -> ZygoteClient:
+        """One in which ``wanted`` and ``folder`` can be entered: what is read at the start was so from the start.
 
         Raises:
             ZygoteGone: it could not be started.
         """
-        key = self._key(wanted)
+        key = self._key(wanted, folder)
         task = self._made.pop(key, None)
         if task is None or (task.done() and not _came_up(task)):
-            task = asyncio.create_task(self._make(wanted))
+            task = asyncio.create_task(self._make(wanted, key.folder))
         self._made[key] = task
         for old in list(self._made)[: -MOST - 1]:
             if old not in (key, self._base):
@@ -82,9 +97,9 @@ class Stems:
         found = await asyncio.gather(*self._made.values(), return_exceptions=True)
         await asyncio.gather(*(each.close() for each in found if isinstance(each, ZygoteClient)))
 
-    async def _make(self, wanted: Mapping[str, str]) -> ZygoteClient:
+    async def _make(self, wanted: Mapping[str, str], folder: str) -> ZygoteClient:
         stem = ZygoteClient(wanted)
-        await stem.execute_self()
+        await stem.execute_self(folder)
         try:
             asked = await stem.import_prefect()
         except BaseException:
@@ -92,13 +107,19 @@ class Stems:
             raise
         if not self._asked:
             self._asked = asked
-            before, self._base = self._base, self._key(wanted)
+            before, self._base = self._base, Key(self._fixed(wanted))
             if task := self._made.pop(before, None):
                 self._made[self._base] = task
         _log.debug("stem %d is up", stem.pid)
         return stem
 
-    def _key(self, wanted: Mapping[str, str]) -> Key:
+    def _key(self, wanted: Mapping[str, str], folder: str) -> Key:
+        fixed, files = self._fixed(wanted), settings_files(folder)
+        if fixed == self._base.fixed and not files:
+            return self._base
+        return Key(fixed, folder, files)
+
+    def _fixed(self, wanted: Mapping[str, str]) -> frozenset[tuple[str, str]]:
         return frozenset(
             (name, value)
             for name, value in wanted.items()
@@ -121,3 +142,14 @@ class Stems:
 def _came_up(task: asyncio.Task[ZygoteClient]) -> bool:
     """Whether it is there, and still is."""
     return task.done() and not task.cancelled() and not task.exception() and not task.result().gone.is_set()
+
+
+def settings_files(folder: str) -> tuple[tuple[str, Stamp | None], ...]:
+    """Files in a folder with settings for Prefect, and their stamps."""
+    found = []
+    for name in SETTINGS_FILES:
+        path = Path(folder, name)
+        with suppress(OSError, ValueError):
+            if path.is_file() and (name != "pyproject.toml" or "tool.prefect" in path.read_text()):
+                found.append((str(path), stamp_of(str(path))))
+    return tuple(found)

@@ -20,6 +20,8 @@ from work_pools.node.forked.stamps import Reads
 
 Started = tuple[int, "asyncio.Future[Exit]"]
 """A child's pid, which is its group's number too, and its end, once all that it had started has ended as well."""
+SETTINGS_FILES = ("prefect.toml", ".env", "pyproject.toml")
+"""What Prefect reads from the working directory as it starts."""
 _log = logging.getLogger("skald.node.zygote")
 _ROOM = 1 << 20
 """Bytes that may wait in a control socket."""
@@ -55,11 +57,11 @@ class ZygoteClient:
     def pid(self) -> int:
         return self._pid
 
-    async def execute_self(self) -> None:
-        """Come up as an interpreter of its own: a stem."""
+    async def execute_self(self, folder: str = "/") -> None:
+        """Come up as an interpreter of its own, started in ``folder``: a stem."""
         ours, theirs = self._sockets()
         with theirs:
-            self._execute(theirs)
+            self._execute(theirs, folder)
         self._listen(ours)
 
     async def branch_off(self, stem: ZygoteClient) -> None:
@@ -96,7 +98,8 @@ class ZygoteClient:
         Raises:
             ZygoteGone: the import ended the process.
         """
-        report = await self._asked({"do": "probe", **self._place(root, entrypoint)})
+        request = {"do": "probe", "settings": SETTINGS_FILES, **self._place(root, entrypoint)}
+        report = await self._asked(request)
         return Loaded.from_dict(report["loaded"])
 
     async def load(self, root: str, entrypoint: str) -> list[Finding]:
@@ -152,11 +155,11 @@ class ZygoteClient:
             if not self._end.done():
                 signal_group(self._pid, signal.SIGKILL)
 
-    def _execute(self, theirs: socket.socket) -> None:
+    def _execute(self, theirs: socket.socket, folder: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "work_pools.node.forked.zygote", str(theirs.fileno())],
             env=self.environment,
-            cwd="/",
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
             start_new_session=True,

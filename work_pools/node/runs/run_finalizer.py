@@ -86,8 +86,13 @@ class RunFinalizer:
         life, api = self._life, self._api
         match outcome:
             case outcomes.Cancel(message):
+                engine_heard = life.last is not None and life.last.type == StateType.CANCELLING.value
+                cancelling = run.state if run.state is not None and run.state.is_cancelling() else None
+                if cancelling is not None and not engine_heard:
+                    # As Prefect's own worker has it: hooks see the run Cancelling.
+                    await self._hooks("cancelled", cancelling)
                 state = await api.cancel(run.id, message)
-                if life.last is None or life.last.type != StateType.CANCELLING.value:
+                if cancelling is None and not engine_heard:
                     await self._hooks("cancelled", state)
             case outcomes.Reschedule(message):
                 life.say("hands the task back: it was stopped")
