@@ -3,7 +3,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 NAME ?= start
 
-.PHONY: demo test check unit bench chaos services services-stop clean
+.PHONY: demo test check unit parity bench chaos services services-stop clean
 
 # The environment, made once and again whenever what it is made of changes.
 $(VENV)/run.stamp: pyproject.toml constraints.txt
@@ -34,6 +34,10 @@ test: check
 
 unit: $(VENV)/test.stamp
 	$(VENV)/bin/pytest tests/unit $(ARGS)
+
+# Every case of tests/parity on a stock worker and on a node, a quarter of an hour; make parity ARGS="-k sharing"
+parity: $(VENV)/test.stamp
+	@PARITY=all $(VENV)/bin/pytest tests/parity $(ARGS)
 
 bench: $(VENV)/test.stamp
 	@$(VENV)/bin/python -m tests.benchmarks.$(NAME) $(ARGS)

@@ -120,7 +120,7 @@ class Deployments:
             path=deployment.path if deployment else None,
             pull_steps=deployment.pull_steps if deployment else None,
             stored=bool(deployment and deployment.storage_document_id),
-            env=env,
+            env={**_identity(deployment), **env},
             own_env={name: configuration.env.get(name) for name in changed},
             cwd=self._cwd,
             start=configuration.start,
@@ -132,6 +132,18 @@ class Deployments:
             base_job_template=pool.base_job_template, values=values, client=self._client
         )
         return made
+
+
+def _identity(deployment: DeploymentResponse | None) -> dict[str, str]:
+    """What Prefect's process worker tells a process of its run's deployment."""
+    if deployment is None:
+        return {}
+    return {
+        "PREFECT__DEPLOYMENT_ID": str(deployment.id),
+        "PREFECT__DEPLOYMENT_NAME": deployment.name,
+        "PREFECT__FLOW_ID": str(deployment.flow_id),
+        "PREFECT__FLOW_ENTRYPOINT": deployment.entrypoint or "",
+    }
 
 
 def _names_values(pool: WorkPool, deployment: DeploymentResponse | None, own: Mapping[str, Any]) -> bool:

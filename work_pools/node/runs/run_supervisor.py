@@ -249,7 +249,7 @@ class RunSupervisor:
             entrypoint=self.job.plan.entrypoint,
             path=self.job.plan.codebase.root if self.job.plan.codebase else "",
             revision=self.revision,
-            env=self._devices,
+            env={**self._devices, **({"PREFECT__FLOW_NAME": loaded.name} if loaded and loaded.name else {})},
             result_storage=self.context.result_storage,
             books=loaded is not None and not loaded.problem,
         )
