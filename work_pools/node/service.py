@@ -136,7 +136,7 @@ class NodeService:
     async def start(self) -> None:
         """Bring everything up; returns once the node can take runs."""
         pool = self._pool()
-        await self._context.stems.start()
+        await self._context.stems.default()
         loops = (
             self._context.logs.run,
             self._context.emitter.run,

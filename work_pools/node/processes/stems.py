@@ -57,11 +57,15 @@ class Stems:
         self._made: dict[Key, asyncio.Task[ZygoteClient]] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
-        """Bring the default one up."""
+    async def default(self) -> ZygoteClient:
+        """The one of the node's own environment; a new interpreter may be started from it in any.
+
+        Raises:
+            ZygoteGone: it could not be started.
+        """
         wanted = environment({})
         self._base = Key(self._fixed(wanted))
-        await self.get(wanted)
+        return await self.get(wanted)
 
     def serve_both(self, one: Mapping[str, str], other: Mapping[str, str]) -> bool:
         """Whether both environments can be entered in one interpreter."""

@@ -87,7 +87,7 @@ class Launcher:
         if not self._folder:
             self._folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="skald-")
         env = self._environment()
-        stem = await self._context.stems.get(env)
+        stem = await self._context.stems.default()
         argv = [sys.executable, "-m", "work_pools.node.forked.child"]
         return await ChildProcess.start(lambda fds: stem.execute(argv, env, self._folder, fds))
 
