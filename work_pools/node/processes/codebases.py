@@ -132,10 +132,10 @@ class Codebases:
             ZygoteGone: loading ended the process, or took too long.
         """
         version = self.ready(codebase)
-        for _ in range(2):
-            if version is None or version.stale() is not None:
+        if version is None:
+            version = await asyncio.shield(self._made(codebase))
+            if version.stale() is not None:
                 version = await asyncio.shield(self._made(codebase))
-        assert version is not None
         version.used = time.monotonic()
         return version
 
