@@ -14,7 +14,7 @@ from tests.parity.judge import Difference, differences, unexpected
 from tests.parity.play import Play
 from tests.parity.pool import Pool, Watch
 
-AT_ONCE = 4
+AT_ONCE = 2
 SETTLE_SECONDS = 20.0
 """For a node's hooks, logs and processes that come to their end after the run."""
 LOOK_SECONDS = 2.0
