@@ -159,10 +159,11 @@ class Codebases:
         """Load what has changed and is in use anew, and see that what is kept fits the memory."""
         await self._stems.refresh()
         now = time.monotonic()
-        for codebase, version in list(self._versions.items()):
-            if version.stale() is not None and now - version.used > FORGOTTEN_SECONDS:
+        stale = [codebase for codebase, version in self._versions.items() if version.stale() is not None]
+        for codebase in stale:
+            if now - self._versions[codebase].used > FORGOTTEN_SECONDS:
                 self._retire(self._versions.pop(codebase))
-        await self.load_all([codebase for codebase in self._versions if self.ready(codebase) is None])
+        await self.load_all([codebase for codebase in stale if codebase in self._versions])
         await self.shrink()
 
     async def shrink(self) -> None:
