@@ -19,7 +19,7 @@ from uuid import UUID
 from work_pools.messages import CHANNEL_FD_ENV, Emitted, Hooks, Logged, Run, Stated, Warm
 from work_pools.node.forked import channel
 from work_pools.node.forked.installed import is_installed
-from work_pools.node.forked.loading import HOOKS
+from work_pools.node.forked.loading import HOOKS, change_environment
 from work_pools.node.forked.processes import RUN_ID_ENV
 from work_pools.node.forked.shared_flags import SharedFlags
 
@@ -138,11 +138,7 @@ def _run(request: Run, node: channel.Channel, find: Finder) -> int:
     from work_pools import prefect_private
 
     run = FlowRun.model_validate(request.flow_run)
-    for name, value in {RUN_ID_ENV: str(run.id), **request.env}.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+    change_environment({RUN_ID_ENV: str(run.id), **request.env})
     prefect_private.know_result_storage(UUID(request.result_storage) if request.result_storage else None)
     try:
         flow = find(request, run)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 HOOKS = ("crashed", "cancelled")
 """Kinds of hooks that a node has run for a run whose process it, or somebody, killed."""
+looked_for_at_start: frozenset[str] = frozenset()
+"""Names of the modules that an interpreter looks for before it has the flow's own."""
+changed_by_start: dict[str, str | None] = {}
+"""Variables that this interpreter's own start changed, as ``sitecustomize`` does; ``None``: removed."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,10 @@ def enter(root: str, environment: Mapping[str, str]) -> None:
     before = prefect_settings()
     os.environ.clear()
     os.environ.update(environment)
+    change_environment(changed_by_start)
     os.chdir(root)
     here = os.getcwd()
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (here, environment.get("PYTHONPATH"))))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     if here not in sys.path:
         sys.path.insert(0, here)
     sys.argv = [engine_file()]
@@ -73,6 +78,15 @@ def enter(root: str, environment: Mapping[str, str]) -> None:
         from prefect.context import refresh_global_settings_context
 
         refresh_global_settings_context()
+
+
+def change_environment(changes: Mapping[str, str | None]) -> None:
+    """Set variables; ``None`` removes one."""
+    for name, value in changes.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def load(entrypoint: str) -> Flow[..., Any]:
@@ -111,6 +125,7 @@ def probe(entrypoint: str) -> Loaded:
     package = "" if ".py:" in entrypoint else entrypoint.partition(":")[0].partition(".")[0]
     before, modules = Look.take(), frozenset(sys.modules)
     observer = Observer(package)
+    observer.look_for(looked_for_at_start)
     try:
         with observer.watching():
             flow = load(entrypoint)

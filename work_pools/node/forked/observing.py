@@ -20,6 +20,7 @@ from typing import Any
 
 from work_pools.node.forked.findings import Finding
 from work_pools.node.forked.installed import is_installed
+from work_pools.node.forked.interpreter_start import outranking
 from work_pools.node.forked.patches import exit_handlers, looks_at_paths, reads_of_environment
 from work_pools.node.forked.stamps import Reads, kind_of, link_of, listing, modules_in, stamp_of
 from work_pools.task_type import Start
@@ -128,6 +129,14 @@ class Observer:
             paths = getattr(sys.modules.get(parent), "__path__", None)
             if paths is not None:
                 self._search([str(path) for path in paths], names)
+
+    def look_for(self, names: frozenset[str]) -> None:
+        """Note what in the working directory comes before modules that are found as an interpreter starts."""
+        here = os.getcwd()
+        self._search([here], set(names))
+        if found := outranking(here, names):
+            why = f"{os.path.basename(found[0])} in its folder comes before a module of Python or Prefect"
+            self.note("cold", why)
 
     def note(self, start: Start, why: str) -> None:
         self.findings.setdefault(why, Finding(start, why))

@@ -23,7 +23,7 @@ import time
 from collections.abc import Generator
 from typing import Any, NoReturn
 
-from work_pools.node.forked import packets
+from work_pools.node.forked import interpreter_start, packets
 from work_pools.node.forked.patches import reads_of_environment
 from work_pools.node.forked.processes import (
     adopt_orphans,
@@ -244,13 +244,18 @@ def import_prefect() -> set[str]:
     """Load what every flow needs, once for all that is forked; the environment variables that it asked for."""
     import gc
 
-    asked: set[str] = set()
+    given = interpreter_start.given_environment()
+    by_site = interpreter_start.loaded_by_site(dict(sys.modules))
+    changes = interpreter_start.changes(given, os.environ)
+    asked = {*changes, *interpreter_start.names_mentioned(by_site)}
     with reads_of_environment(lambda name, _: asked.add(name)):
         from work_pools import prefect_private
         from work_pools.node.forked import child, loading  # noqa: F401
 
+        loading.changed_by_start = changes
         prefect_private.share_ssl_contexts()
         prefect_private.rehearse()
+    loading.looked_for_at_start = interpreter_start.found_at_start(sys.modules)
     gc.collect()
     gc.freeze()
     return asked

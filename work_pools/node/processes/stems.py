@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from work_pools.node.forked.stamps import Stamp, stamp_of
@@ -48,13 +48,21 @@ class Key:
     files: tuple[tuple[str, Stamp | None], ...] = ()
 
 
+@dataclass(frozen=True)
+class Making:
+    """A stem that is there or on its way, and what it was wanted for."""
+
+    wanted: Mapping[str, str]
+    task: asyncio.Task[ZygoteClient]
+
+
 class Stems:
     """The default one has the node's own environment."""
 
     def __init__(self) -> None:
         self._asked: frozenset[str] = frozenset()
-        self._base = Key()
-        self._made: dict[Key, asyncio.Task[ZygoteClient]] = {}
+        self._base: Mapping[str, str] = {}
+        self._made: dict[Key, Making] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     async def default(self) -> ZygoteClient:
@@ -63,9 +71,8 @@ class Stems:
         Raises:
             ZygoteGone: it could not be started.
         """
-        wanted = environment({})
-        self._base = Key(self._fixed(wanted))
-        return await self.get(wanted)
+        self._base = environment({})
+        return await self.get(self._base)
 
     def serve_both(self, one: Mapping[str, str], other: Mapping[str, str]) -> bool:
         """Whether both environments can be entered in one interpreter."""
@@ -77,28 +84,34 @@ class Stems:
         Raises:
             ZygoteGone: it could not be started.
         """
-        key = self._key(wanted, folder)
-        task = self._made.pop(key, None)
-        if task is None or (task.done() and not _came_up(task)):
-            task = asyncio.create_task(self._make(wanted, key.folder))
-        self._made[key] = task
-        for old in list(self._made)[: -MOST - 1]:
-            if old not in (key, self._base):
-                self._end_when_idle(self._made.pop(old))
-        return await asyncio.shield(task)
+        while True:
+            key = self._key(wanted, folder)
+            making = self._made.pop(key, None)
+            if making is None or (making.task.done() and not _came_up(making.task)):
+                making = Making(wanted, asyncio.create_task(self._make(wanted, key.folder)))
+            self._made[key] = making
+            for old in list(self._made)[: -MOST - 1]:
+                if old not in (key, self._key(self._base)):
+                    self._end_when_idle(self._made.pop(old).task)
+            stem = await asyncio.shield(making.task)
+            # Only now is it known which variables its start has read.
+            if self.serve_both(wanted, making.wanted):
+                return stem
 
     async def refresh(self) -> None:
         """Give up those that have imported what has changed since; the next ``get`` makes them anew."""
-        for key, task in list(self._made.items()):
-            stem = task.result() if _came_up(task) else None
+        for making in list(self._made.values()):
+            stem = making.task.result() if _came_up(making.task) else None
             if stem is not None and await asyncio.to_thread(stem.look):
-                self._end_when_idle(self._made.pop(key))
+                self._made = {key: each for key, each in self._made.items() if each is not making}
+                self._end_when_idle(making.task)
 
     async def close(self) -> None:
-        for task in (*self._made.values(), *self._ending):
+        making = [each.task for each in self._made.values()]
+        for task in (*making, *self._ending):
             task.cancel()
         await asyncio.gather(*self._ending, return_exceptions=True)
-        found = await asyncio.gather(*self._made.values(), return_exceptions=True)
+        found = await asyncio.gather(*making, return_exceptions=True)
         await asyncio.gather(*(each.close() for each in found if isinstance(each, ZygoteClient)))
 
     async def _make(self, wanted: Mapping[str, str], folder: str) -> ZygoteClient:
@@ -109,18 +122,18 @@ class Stems:
         except BaseException:
             await stem.close(hurry=True)
             raise
-        if not self._asked:
-            self._asked = asked
-            before, self._base = self._base, Key(self._fixed(wanted))
-            if task := self._made.pop(before, None):
-                self._made[self._base] = task
+        if not asked <= self._asked:
+            self._asked |= asked
+            self._made = {
+                replace(key, fixed=self._fixed(each.wanted)): each for key, each in self._made.items()
+            }
         _log.debug("stem %d is up", stem.pid)
         return stem
 
-    def _key(self, wanted: Mapping[str, str], folder: str) -> Key:
+    def _key(self, wanted: Mapping[str, str], folder: str = "/") -> Key:
         fixed, files = self._fixed(wanted), settings_files(folder)
-        if fixed == self._base.fixed and not files:
-            return self._base
+        if fixed == self._fixed(self._base) and not files:
+            return Key(fixed)
         return Key(fixed, folder, files)
 
     def _fixed(self, wanted: Mapping[str, str]) -> frozenset[tuple[str, str]]:

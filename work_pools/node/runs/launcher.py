@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Mapping
 
 from work_pools.node.context import NodeContext
+from work_pools.node.forked.interpreter_start import found_at_start, outranking
 from work_pools.node.forked.loading import Loaded
 from work_pools.node.forked.processes import RUN_ID_ENV
 from work_pools.node.processes.child_process import ChildProcess
@@ -87,6 +89,8 @@ class Launcher:
         if not self._folder:
             self._folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="skald-")
         env = self._environment()
+        if (code := self._plan.codebase) is not None and outranking(code.root, found_at_start(sys.modules)):
+            env["PYTHONPATH"] = os.pathsep.join(filter(None, (code.root, env.get("PYTHONPATH"))))
         stem = await self._context.stems.default()
         argv = [sys.executable, "-m", "work_pools.node.forked.child"]
         return await ChildProcess.start(lambda fds: stem.execute(argv, env, self._folder, fds))

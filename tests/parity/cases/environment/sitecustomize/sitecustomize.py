@@ -1,0 +1,5 @@
+import decimal
+import os
+
+os.environ["FROM_SITE"] = "first"
+decimal.getcontext().prec = 7
