@@ -44,16 +44,16 @@ class NodeLock:
         """Raises ``NameTaken``."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        told = _told(os.pread(descriptor, 65536, 0))
+        before = _content(os.pread(descriptor, 65536, 0))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             raise NameTaken(
                 f"A node named {self._name!r} already runs here in work pool {self._pool!r} "
-                f"(process {told.get('pid', 'unknown')}). Stop it, or start this one with another --name."
+                f"(process {before.get('pid', 'unknown')}). Stop it, or start this one with another --name."
             ) from None
-        lives = _told(os.pread(descriptor, 65536, 0)).get("lives")
+        lives = _content(os.pread(descriptor, 65536, 0)).get("lives")
         self.lives = {str(life): str(boot) for life, boot in lives.items()} if isinstance(lives, dict) else {}
         self._descriptor = descriptor
         self._write(self.lives)
@@ -92,9 +92,9 @@ def boot_id() -> str:
     return ""
 
 
-def _told(content: bytes) -> dict[str, object]:
+def _content(text: bytes) -> dict[str, object]:
     with suppress(ValueError):
-        told = json.loads(content)
-        if isinstance(told, dict):
-            return told
+        found = json.loads(text)
+        if isinstance(found, dict):
+            return found
     return {}

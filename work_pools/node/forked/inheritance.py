@@ -83,7 +83,7 @@ def compare(before: Look, after: Look) -> Iterator[Finding]:
         yield Finding("imported", f"its import starts threads ({', '.join(names) or 'native ones'})")
     if after.finalizers - before.finalizers:
         yield Finding("late", "its import leaves finalizers")
-    told = {
+    changed = {
         "its import maps memory that forks would share": after.shared_maps > before.shared_maps,
         "its import makes temporary folders": bool(after.temporary - before.temporary),
         "its import makes what knows its process": after.after_fork > before.after_fork,
@@ -93,7 +93,7 @@ def compare(before: Look, after: Look) -> Iterator[Finding]:
         "its import changes resource limits": after.limits != before.limits,
         "its import sets a default timeout for sockets": after.socket_timeout != before.socket_timeout,
     }
-    for why, so in told.items():
+    for why, so in changed.items():
         if so:
             yield Finding("imported", why)
 

@@ -95,10 +95,10 @@ class AttachmentUpdates:
 
 
 def answer_payload(answer: Applied | Rejected, node: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"update_id": answer.update_id, "revision": answer.revision, "node": node}
+    payload: dict[str, Any] = {"update_id": answer.update_id, "revision": answer.revision, "node": node}
     if isinstance(answer, Applied):
-        return {**told, "attachments": answer.attachments}
-    return {**told, "reason": answer.reason}
+        return {**payload, "attachments": answer.attachments}
+    return {**payload, "reason": answer.reason}
 
 
 def _attachments(supervisor: RunSupervisor) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class PoolWatch:
         """The server's clock when the lead was and is this node's; one that fails at it is to lose it."""
         if self._lead is None or self._looks == 0:
             return None
-        return await variables.write(self._client, self._lead.variable, self._told())
+        return await variables.write(self._client, self._lead.variable, self._value())
 
     async def release(self) -> None:
         """Give the lead to another node."""
@@ -87,7 +87,7 @@ class PoolWatch:
             return None
         if lead is not None and not await variables.remove(self._client, lead.variable):
             return None
-        made = await variables.create(self._client, lead_variable(pool.name), self._told(), [TAG])
+        made = await variables.create(self._client, lead_variable(pool.name), self._value(), [TAG])
         return Lead(made, self._claim.life, now) if made is not None else None
 
     async def _see_to_dead(self, pool: WorkPool, now: datetime) -> None:
@@ -99,12 +99,12 @@ class PoolWatch:
             await self._see_to(pool, fresh)
             self._seen_to |= fresh
 
-    def _told(self) -> dict[str, str]:
+    def _value(self) -> dict[str, str]:
         return {"node": self._claim.announcement.name, "life": self._claim.life}
 
 
 def _lead(found: Variable | None) -> Lead | None:
     if found is None:
         return None
-    told = found.value if isinstance(found.value, dict) else {}
-    return Lead(found.id, str(told.get("life") or ""), found.updated or datetime.now(UTC))
+    value = found.value if isinstance(found.value, dict) else {}
+    return Lead(found.id, str(value.get("life") or ""), found.updated or datetime.now(UTC))

@@ -27,7 +27,7 @@ class StoppedProcesses:
     def __init__(self, context: NodeContext, running: Mapping[str, RunSupervisor]) -> None:
         self._context = context
         self._running = running
-        self._told: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
 
     async def watch(self) -> None:
         """For ever."""
@@ -37,7 +37,7 @@ class StoppedProcesses:
 
     def look(self, now: float) -> None:
         still = frozenset(supervisor.id for supervisor in self._running.values() if _is_still(supervisor))
-        self._told, stand, move = to_tell(self._told, still, now)
+        self._reported, stand, move = to_tell(self._reported, still, now)
         for id_ in stand:
             self._tell(TASK_STILL, self._running[id_])
         for id_ in move:
@@ -56,13 +56,13 @@ class StoppedProcesses:
 
 
 def to_tell(
-    told: Mapping[str, float], still: Iterable[str], now: float
+    reported: Mapping[str, float], still: Iterable[str], now: float
 ) -> tuple[dict[str, float], list[str], list[str]]:
     """When each of the tasks that stand still was told of last, which to tell of now, and which move again."""
     standing = sorted(still)
-    fresh = [id_ for id_ in standing if id_ not in told or now - told[id_] >= AGAIN]
-    known = {id_: now if id_ in fresh else told[id_] for id_ in standing}
-    return known, fresh, [id_ for id_ in told if id_ not in known]
+    fresh = [id_ for id_ in standing if id_ not in reported or now - reported[id_] >= AGAIN]
+    known = {id_: now if id_ in fresh else reported[id_] for id_ in standing}
+    return known, fresh, [id_ for id_ in reported if id_ not in known]
 
 
 def _is_still(supervisor: RunSupervisor) -> bool:

@@ -1,4 +1,4 @@
-"""Which refusals were told already: each reason of a run once."""
+"""Which refusals were logged already: each reason of a run once."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ class RefusalLog:
 
     def worth_telling(self, run_id: str, reason: str, permanent: bool, now: float) -> bool:
         """Whether the reason is news; a node that is only busy is not, at first."""
-        since, told = self._seen.get(run_id, (now, None))
-        if told == reason or (not permanent and now - since < BRIEF):
-            tell = False
-        else:
-            tell, told = True, reason
-        self._seen[run_id] = (since, told)
-        return tell
+        since, logged = self._seen.get(run_id, (now, None))
+        if logged == reason or (not permanent and now - since < BRIEF):
+            self._seen[run_id] = (since, logged)
+            return False
+        self._seen[run_id] = (since, reason)
+        return True
 
     def forget(self, run_id: str) -> None:
         self._seen.pop(run_id, None)

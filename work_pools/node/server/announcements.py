@@ -53,14 +53,14 @@ class Announcer:
         Raises:
             NameTaken: another node has the name.
         """
-        told = replace(
+        announcement = replace(
             self._claim.announcement, gpus=self._capacity.gpus, task_types=task_types, starts=starts
         )
         async with self._writing:
-            if told == self._written:
+            if announcement == self._written:
                 return
-            await self._claim.write(told)
-            self._written = told
+            await self._claim.write(announcement)
+            self._written = announcement
         self._tell()
 
     async def remove(self) -> None:

@@ -170,13 +170,13 @@ async def _worker(client: PrefectClient, pool: str, name: str) -> Worker | None:
 
 
 def _holder(found: Variable, worker: Worker | None) -> Holder:
-    told: Any = found.value if isinstance(found.value, dict) else {}
-    pid = told.get("pid")
+    value: Any = found.value if isinstance(found.value, dict) else {}
+    pid = value.get("pid")
     seconds = worker.heartbeat_interval_seconds if worker else None
     return Holder(
         claim=found.id,
-        life=str(told.get("life") or ""),
-        host=str(told.get("host") or "unknown"),
+        life=str(value.get("life") or ""),
+        host=str(value.get("host") or "unknown"),
         pid=pid if isinstance(pid, int) else 0,
         claimed=found.updated or datetime.now(UTC),
         beat=worker.last_heartbeat_time if worker else None,

@@ -10,14 +10,21 @@ from prefect.events import Event
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
 
-from work_pools.messages import UPDATE_REQUESTED
+from work_pools.messages import (
+    DEPLOYMENT_RESOURCE,
+    POOL_RESOURCE,
+    RUN_HEARTBEAT,
+    RUN_RESOURCE,
+    UPDATE_REQUESTED,
+    WORK_EVENTS,
+)
 from work_pools.retrying import Backoff
 
 _log = logging.getLogger("skald.node.events")
 
 WANTED = EventNameFilter(
-    prefix=[UPDATE_REQUESTED, "prefect.flow-run.", "prefect.deployment.", "prefect.work-"],
-    exclude_name=["prefect.flow-run.heartbeat"],
+    prefix=[UPDATE_REQUESTED, RUN_RESOURCE, DEPLOYMENT_RESOURCE, WORK_EVENTS],
+    exclude_name=[RUN_HEARTBEAT],
 )
 
 
@@ -28,13 +35,13 @@ class EventListener:
         self, hear: Callable[[Event], None], connected: Callable[[], None], lost: Callable[[], None]
     ) -> None:
         self._hear = hear
-        self._told = connected
-        self._lost = lost
+        self._on_connected = connected
+        self._on_lost = lost
         self.connected = False
 
     async def run(self, pool_id: UUID) -> None:
         wanted = EventFilter(
-            event=WANTED, any_resource=EventAnyResourceFilter(id=[f"prefect.work-pool.{pool_id}"])
+            event=WANTED, any_resource=EventAnyResourceFilter(id=[f"{POOL_RESOURCE}{pool_id}"])
         )
         backoff = Backoff(first=0.5, most=10.0)
         while True:
@@ -43,7 +50,7 @@ class EventListener:
                     wanted.model_copy(deep=True), reconnection_attempts=0
                 ) as events:
                     self.connected = True
-                    self._told()
+                    self._on_connected()
                     backoff.reset()
                     async for event in events:
                         self._hear(event)
@@ -51,5 +58,5 @@ class EventListener:
                 _log.debug("no event stream: %s", error)
             if self.connected:
                 self.connected = False
-                self._lost()
+                self._on_lost()
             await backoff.wait()

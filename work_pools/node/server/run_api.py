@@ -102,8 +102,8 @@ class RunApi:
             )
         except httpx.HTTPStatusError:
             return None
-        told: dict[str, Any] = answer.json()
-        return told
+        run: dict[str, Any] = answer.json()
+        return run
 
     async def read_many(self, run_ids: Iterable[UUID]) -> list[FlowRun]:
         """Those that exist.
@@ -230,10 +230,10 @@ class _SameTransition:
     async def set_flow_run_state(
         self, flow_run_id: UUID, state: State[Any], force: bool = False
     ) -> OrchestrationResult[Any]:
-        told = to_state_create(state)
-        told.state_details.flow_run_id = flow_run_id
-        told.state_details.transition_id = self._transition
-        body = {"state": told.model_dump(mode="json", serialize_as_any=True), "force": force}
+        proposed = to_state_create(state)
+        proposed.state_details.flow_run_id = flow_run_id
+        proposed.state_details.transition_id = self._transition
+        body = {"state": proposed.model_dump(mode="json", serialize_as_any=True), "force": force}
         try:
             answer = await self._client.request(
                 "POST", "/flow_runs/{id}/set_state", path_params={"id": flow_run_id}, json=body
