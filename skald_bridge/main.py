@@ -23,12 +23,15 @@ from skald_bridge.adapters.sqlite import (
     SqlitePositions,
     SqliteRecordings,
 )
+from skald_bridge.adapters.sqlite_dead_letters import SqliteDeadLetters
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.api.access import Access, check_access
 from skald_bridge.domain.commands import Controller
+from skald_bridge.domain.dead_letters import Kind
 from skald_bridge.domain.lifecycle import TERMINAL
 from skald_bridge.ports import Archive, Engine, Journal, Peers
 from skald_bridge.services.bridge import Bridge
+from skald_bridge.services.dead_letters import DeadLetters
 from skald_bridge.services.outlets import (
     recordings_to_mongo,
     states_of,
@@ -94,25 +97,30 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
         journal, archive, positions = SqliteJournal(file), SqliteArchive(file), SqlitePositions(file)
         clock = SystemClock()
         recordings = SqliteRecordings(file)
+        letter_store = SqliteDeadLetters(file)
+        dead_letters = DeadLetters(letter_store, clock)
+        prefect.unreadable_found = lambda run, error: dead_letters.note(Kind.RUN, run, error)
         relays: list[Relay[Any]] = []
         talk = await connections.kafka(settings)
         if talk is not None:
             for end in talk:
                 await stack.enter_async_context(end)
-            relays += to_kafka(journal, archive, positions, talk[0])
+            relays += to_kafka(journal, archive, positions, talk[0], dead_letters)
         redis = await connections.redis(settings)
         if redis is not None:
             await stack.enter_async_context(redis)
-            relays += to_redis(archive, positions, redis, clock)
+            relays += to_redis(archive, positions, redis, clock, dead_letters)
         heartbeats = redis or MemoryPulse()
-        relays.append(to_people(journal, positions, heartbeats, clock))
+        relays.append(to_people(journal, positions, heartbeats, clock, dead_letters))
         relays.append(revivals(journal, archive, positions, prefect, clock))
         mongo = await connections.mongo(settings)
         if mongo is not None:
             await stack.enter_async_context(mongo[0])
-            relays += to_mongo(archive, positions, mongo[0], settings.controller)
+            relays += to_mongo(archive, positions, mongo[0], settings.controller, dead_letters)
             relays.append(
-                recordings_to_mongo(recordings.changed, positions, connections.recordings(mongo[0]))
+                recordings_to_mongo(
+                    recordings.changed, positions, connections.recordings(mongo[0]), dead_letters
+                )
             )
         made = Bridge(
             prefect,
@@ -122,6 +130,7 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
             SqliteCursor(file),
             clock,
             jitter=lambda: random.uniform(0.5, 1.0),  # noqa: S311
+            dead_letters=dead_letters,
             ends_told=redis is not None,
             period=settings.redis_sync_period,
             relays=relays,
@@ -136,6 +145,7 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
         leads = settings.controller is Controller.OURS
         if leads and mongo is not None and talk is not None and redis is not None:
             made.take_guests(connections.peers(redis), mongo[1], talk[0])
+        made.replay(letter_store)
         yield made
 
 

@@ -41,6 +41,10 @@ class Engine(Protocol):
         """Those of the tasks that exist."""
         ...
 
+    def is_unreadable(self, task: TaskId) -> bool:
+        """Whether the engine has it and cannot show it: nothing is known of it, least of all that it is gone."""
+        ...
+
     async def tasks(
         self, *, states: Sequence[str] = (), class_name: str | None = None, limit: int = 200, offset: int = 0
     ) -> list[Task]:
@@ -228,11 +232,13 @@ class Recordings(Protocol):
 class Publisher(Protocol):
     """Kafka."""
 
-    async def publish(self, messages: Sequence[Message]) -> None:
+    async def publish(self, messages: Sequence[Message]) -> list[tuple[Message, str]]:
         """Returns when all are stored for good, those of one key in this order; waits while Kafka is away.
 
+        Returns those that Kafka refuses for what they are, and why. Others of their keys may be stored twice.
+
         Raises:
-            Unavailable: Kafka will not take them, whatever time passes.
+            Unavailable: Kafka will not take any, whatever time passes.
         """
         ...
 

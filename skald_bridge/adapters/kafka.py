@@ -7,11 +7,12 @@ import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Self
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from skald_bridge.adapters.kafka_topics import CLIENT, REFUSED, Topics, explained
+from skald_bridge.adapters.kafka_topics import CLIENT, OF_THE_MESSAGE, REFUSED, Topics, explained
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.messages import Message
 
@@ -34,7 +35,7 @@ class KafkaPublisher:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka")
         self._closed = threading.Event()
         self._producer: Producer | None = None
-        self._refused: KafkaError | None = None
+        self._denied: KafkaError | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -44,31 +45,58 @@ class KafkaPublisher:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._end)
         self._thread.shutdown(wait=False)
 
-    async def publish(self, messages: Sequence[Message]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._publish, messages)
+    async def publish(self, messages: Sequence[Message]) -> list[tuple[Message, str]]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._publish, messages)
 
-    def _publish(self, messages: Sequence[Message]) -> None:
-        self._refused = None
+    def _publish(self, messages: Sequence[Message]) -> list[tuple[Message, str]]:
+        refused = self._send(messages)
+        if not refused or len(messages) == 1:
+            return [(messages[index], why) for index, why in sorted(refused.items())]
+        # A broker refuses a whole batch for one message that is too large: each of its keys' is said again alone.
+        first: dict[tuple[str, str], int] = {}
+        for index in sorted(refused):
+            first.setdefault((messages[index].topic, messages[index].key), index)
+        again = [
+            message
+            for index, message in enumerate(messages)
+            if index >= first.get((message.topic, message.key), len(messages))
+        ]
+        return [(message, why) for message in again for why in self._send([message]).values()]
+
+    def _send(self, messages: Sequence[Message]) -> dict[int, str]:
+        """Those refused, by index. Raises ``Unavailable``."""
+        self._denied = None
         producer = self._connected()
         failed: list[KafkaError] = []
+        refused: dict[int, str] = {}
 
-        def stored(error: KafkaError | None, _message: object) -> None:
-            if error is not None:
+        def stored(index: int, error: KafkaError | None, _message: object) -> None:
+            if error is not None and error.code() in OF_THE_MESSAGE:
+                refused[index] = error.str()
+            elif error is not None:
                 failed.append(error)
 
         try:
-            for message in messages:
-                self._put(producer, message, stored)
+            for index, message in enumerate(messages):
+                try:
+                    self._put(producer, message, partial(stored, index))
+                except KafkaException as error:
+                    if error.args[0].code() not in OF_THE_MESSAGE:
+                        raise
+                    refused[index] = error.args[0].str()
+                except (UnicodeError, TypeError, ValueError) as error:
+                    refused[index] = str(error)
             while producer.flush(_STEP):
-                if self._closed.is_set() or failed or self._refused is not None:
+                if self._closed.is_set() or failed or self._denied is not None:
                     break
         except KafkaException as error:
             failed.append(error.args[0])
-        if failed or self._refused is not None:
+        if failed or self._denied is not None:
             self._end()
-            raise explained(self._connection, failed[0] if failed else self._refused)
+            raise explained(self._connection, failed[0] if failed else self._denied)
         if self._closed.is_set() and len(producer):
             raise Unavailable("Kafka did not store the last messages before the end")
+        return refused
 
     def _put(self, producer: Producer, message: Message, stored: Any) -> None:
         while True:
@@ -81,7 +109,7 @@ class KafkaPublisher:
 
     def _connected(self) -> Producer:
         if self._producer is None:
-            self._topics.make(self._common(), lambda: self._refused)
+            self._topics.make(self._common(), lambda: self._denied)
             self._producer = Producer(
                 {
                     **self._common(),
@@ -103,7 +131,7 @@ class KafkaPublisher:
     def _hear(self, error: KafkaError) -> None:
         """What librdkafka tells of no request in particular; all else but a refusal it tries again itself."""
         if error.code() in REFUSED:
-            self._refused = error
+            self._denied = error
 
     def _end(self) -> None:
         if self._producer is not None:

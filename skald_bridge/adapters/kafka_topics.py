@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from skald_bridge.domain.errors import Rejected, Unavailable
+from skald_bridge.domain.errors import Denied, Unavailable
 
 CLIENT = "skald-bridge"
 REFUSED = frozenset(
@@ -22,6 +22,19 @@ REFUSED = frozenset(
         KafkaError.SASL_AUTHENTICATION_FAILED,
     }
 )
+OF_THE_MESSAGE = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_MSG,
+        KafkaError.INVALID_MSG_SIZE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError._BAD_MSG,
+        KafkaError._INVALID_ARG,
+    }
+)
+"""Errors of one message, which would be the same with any broker at any time."""
 _ANSWER_SECONDS = 10.0
 _log = logging.getLogger("skald_bridge.kafka")
 
@@ -40,7 +53,7 @@ class Topics:
         ``refusal`` gives what librdkafka told of a connection that was refused.
 
         Raises:
-            Unavailable, Rejected: Kafka does not answer, or does not let us.
+            Unavailable: Kafka does not answer; ``Denied``: it does not let us.
         """
         admin = AdminClient(dict(connection), logger=_log)
         try:
@@ -64,7 +77,7 @@ def explained(connection: Mapping[str, Any], error: KafkaError | None) -> Except
     where = connection.get("bootstrap.servers", "?")
     said = f"Kafka at {where}: {error.str()}"
     if error.code() in REFUSED:
-        return Rejected(said, remedy="Check KAFKA_USERNAME, KAFKA_PASSWORD and the user's rights.")
+        return Denied(said, remedy="Check KAFKA_USERNAME, KAFKA_PASSWORD and the user's rights.")
     return Unavailable(said, remedy="It is tried again; nothing is lost meanwhile.")
 
 

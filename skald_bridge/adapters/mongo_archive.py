@@ -7,12 +7,21 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
+from bson.errors import BSONError
 from pydantic import SecretStr
 from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel, InsertOne, UpdateOne, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import BulkWriteError, ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    DocumentTooLarge,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+)
 
-from skald_bridge.domain.errors import InvalidInput, Unavailable
+from skald_bridge.domain.errors import InvalidInput, Unavailable, Undeliverable
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import CLOSED, LifecycleStatus
 from skald_bridge.domain.records import TaskDocument
@@ -26,6 +35,30 @@ _CLOSED = sorted(CLOSED)
 _OURS = {"sequence": {"$ne": None}}
 _NEWEST = [("createDateTime", DESCENDING), ("id", DESCENDING)]
 _DUPLICATE_KEY, _INDEX_CONFLICTS = 11000, (85, 86)
+_CODES_OF_A_DOCUMENT = frozenset(
+    {
+        2,  # BadValue
+        9,  # FailedToParse
+        14,  # TypeMismatch
+        15,  # Overflow: nested too deeply
+        16,  # InvalidLength
+        22,  # InvalidBSON
+        28,  # PathNotViable
+        52,  # DollarPrefixedFieldName
+        54,  # NotSingleValueField
+        56,  # EmptyFieldName
+        57,  # DottedFieldName
+        66,  # ImmutableField
+        121,  # DocumentValidationFailure
+        10334,  # BSONObjectTooLarge
+        17280,  # KeyTooLong
+        17419,  # the document after the update is too large
+        17420,
+    }
+)
+_OF_THE_DOCUMENT = (BSONError, DocumentTooLarge, OverflowError, UnicodeError, RecursionError)
+"""Raised before anything is sent."""
+_MOST_SAID = 500
 _ANSWER_MS = 10_000
 _REVISIONS = 2**31
 """More than a task has: one number orders states, and revisions within a state."""
@@ -168,9 +201,29 @@ class MongoArchive:
         """MongoDB's errors in our words."""
         try:
             yield
+        except _OF_THE_DOCUMENT as error:
+            raise Undeliverable(
+                f"MongoDB cannot hold it: {type(error).__name__}: {str(error)[:_MOST_SAID]}"
+            ) from None
         except PyMongoError as error:
             cause = None if isinstance(error, BulkWriteError) else error
+            if is_of_the_document(error):
+                raise Undeliverable(f"MongoDB refuses it: {redacted(_said(error), self._uri)}") from cause
             raise _unavailable(error, self._uri) from cause
+
+
+def is_of_the_document(error: PyMongoError) -> bool:
+    """Whether a server that takes others refuses this write for what it is."""
+    if isinstance(error, BulkWriteError):
+        failed = error.details.get("writeErrors", [])
+        return (
+            bool(failed) and not error.details.get("writeConcernErrors") and all(map(_is_writes_own, failed))
+        )
+    return isinstance(error, OperationFailure) and error.code in _CODES_OF_A_DOCUMENT
+
+
+def _is_writes_own(failed: Mapping[str, Any]) -> bool:
+    return failed.get("code") in _CODES_OF_A_DOCUMENT
 
 
 def newest(documents: Iterable[TaskDocument]) -> list[TaskDocument]:
@@ -304,8 +357,10 @@ def _unavailable(error: PyMongoError, uri: SecretStr) -> Unavailable:
         remedy = "Put a user into MONGO_HOST who may read and write the database DB_NAME."
     elif code == _DUPLICATE_KEY:
         remedy = "Remove all but one of the documents that have the same id; the index on id must be unique."
-    else:
+    elif isinstance(error, ConnectionFailure):
         remedy = "Start MongoDB, or correct MONGO_HOST."
+    else:
+        remedy = "It answers, and refuses: its message says what."
     said = redacted(_said(error), uri)
     return Unavailable(f"MongoDB at {_where(uri)} cannot be used: {said}", remedy=remedy)
 

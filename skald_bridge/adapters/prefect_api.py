@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Self, cast
 
 import httpx
@@ -10,9 +11,12 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 
-from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected, SkaldError, Unavailable
+from skald_bridge.adapters.prefect_unreadable import is_stub, read_around
+from skald_bridge.domain.errors import Denied, Failing, InvalidInput, NotFound, SkaldError, Unavailable
 from work_pools.pages import PAGE, batches, read_all, read_all_moving
 
+_LATER = (408, 425, 429)
+"""Refusals of this moment, not of what was asked."""
 _START = "Start it with `skald up`, or set PREFECT_API_URL to a running Prefect server."
 
 
@@ -52,7 +56,8 @@ class PrefectApi:
         """A question; JSON of the reply, ``None`` for an empty one.
 
         Raises:
-            Unavailable, NotFound, InvalidInput, Rejected: the cause is chained.
+            Unavailable, NotFound, InvalidInput: the cause is chained; ``Failing`` where Prefect answers with an error
+                of its own.
         """
         try:
             try:
@@ -68,18 +73,24 @@ class PrefectApi:
         response: httpx.Response = await cast(Any, self.client).request(
             method, path, params=params, **options
         )
-        return response.json() if response.content else None
+        try:
+            return response.json() if response.content else None
+        except (ValueError, RecursionError) as error:
+            raise Failing(
+                f"Prefect's API answered {path} with what is no JSON: {error}",
+                remedy="Check that PREFECT_API_URL ends in /api, and what lies between it and the server.",
+            ) from error
 
     async def pages(self, path: str, body: Mapping[str, Any], limit: int | None = None) -> list[Any]:
-        """All results of a filter route, or the first ``limit``."""
+        """All results of a filter route, or the first ``limit``; without those that Prefect cannot show."""
 
         async def read(size: int, offset: int) -> list[Any]:
-            page: list[Any] = await self.call("POST", path, {**body, "limit": size, "offset": offset})
-            return page
+            return await self.page(path, body, size, offset)
 
         if limit is None:
             # Workers stand in the order of their heartbeats, which come meanwhile.
-            return await (read_all_moving(read) if path.endswith("/workers/filter") else read_all(read))
+            rows = await (read_all_moving(read) if path.endswith("/workers/filter") else read_all(read))
+            return [row for row in rows if not is_stub(row)]
         found: list[Any] = []
         offset = int(body.get("offset", 0))
         while len(found) < limit:
@@ -88,7 +99,35 @@ class PrefectApi:
             found.extend(page)
             if len(page) < size:
                 break
-        return found
+        return [row for row in found if not is_stub(row)]
+
+    async def page(self, path: str, body: Mapping[str, Any], limit: int, offset: int) -> list[Any]:
+        """One page of a filter route, with a stub for each entry that Prefect cannot show."""
+
+        async def read(size: int, start: int) -> list[Any]:
+            rows: list[Any] = await self.call("POST", path, {**body, "limit": size, "offset": start})
+            return rows
+
+        async def name(place: int) -> str:
+            id_ = await self._id_at(path, body, place)
+            self.left_out(path, id_)
+            return id_
+
+        return await read_around(read, limit, offset, name, self._works)
+
+    def left_out(self, path: str, id_: str) -> None:
+        """Hears of each entry of a filter route that Prefect cannot show."""
+
+    async def _id_at(self, path: str, body: Mapping[str, Any], place: int) -> str:
+        """Prefect's own page asks for runs without what cannot be shown of them."""
+        if path == "/flow_runs/filter":
+            with suppress(SkaldError):
+                rows = await self.call("POST", "/ui/flow_runs/history", {**body, "limit": 1, "offset": place})
+                return str(rows[0]["id"]) if rows else f"{path}#{place}"
+        return f"{path}#{place}"
+
+    async def _works(self) -> object:
+        return await self.call("POST", "/flow_runs/count", {})
 
     async def flow_names(self, flows: Iterable[str]) -> dict[str, str]:
         """Flow id to name; a name never changes, so each is asked for once."""
@@ -128,15 +167,14 @@ def _by_status(error: httpx.HTTPStatusError) -> SkaldError:
     if code == 404:
         return NotFound(f"Prefect does not know {error.request.url.path}: {detail}")
     if code in (401, 403):
-        return Rejected(
+        return Denied(
             f"Prefect refuses the credentials: {detail}",
             remedy="Set PREFECT_API_AUTH_STRING (or PREFECT_API_KEY) to the server's.",
         )
-    if code in (400, 409, 422):
+    if 400 <= code < 500 and code not in _LATER:
         return InvalidInput(detail)
-    return Unavailable(
-        f"Prefect's API answered {code}: {detail}", remedy="Look into the server's log; try again."
-    )
+    kind = Failing if code == 500 else Unavailable
+    return kind(f"Prefect's API answered {code}: {detail}", remedy="Look into the server's log; try again.")
 
 
 def _detail(response: httpx.Response) -> str:

@@ -62,7 +62,7 @@ class Hints(Identity):
 def _read(event: Event, task: TaskId | None) -> Heard | None:
     try:
         return hint_of(event, task)
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:
         _log.warning(
             "event %s of %s not understood (%s); the sweep makes up for it", event.id, event.event, error
         )

@@ -6,14 +6,14 @@ so events tell it. Of a run that Prefect's users make, the task's id is the run'
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cachetools import FIFOCache
 
 from skald_bridge.adapters.prefect_api import PrefectApi
 from skald_bridge.adapters.prefect_mapping import TASK_TAG, is_uuid, task_id_of
-from skald_bridge.domain.errors import NotFound
+from skald_bridge.domain.errors import Failing, NotFound
 from skald_bridge.domain.ids import TaskId
 from work_pools.pages import batches
 
@@ -28,11 +28,27 @@ class Identity(PrefectApi):
         self._runs: FIFOCache[TaskId, str] = FIFOCache(REMEMBERED)
         self._tasks_of: FIFOCache[str, TaskId] = FIFOCache(REMEMBERED)
         self._pools_of: FIFOCache[str, str | None] = FIFOCache(REMEMBERED)
+        self._unreadable: FIFOCache[TaskId, str] = FIFOCache(REMEMBERED)
+        self.unreadable_found: Callable[[str, Exception], object] = lambda _run, _error: None
+        """Hears of runs that Prefect has and cannot show, or that cannot be understood; often of the same."""
+
+    def is_unreadable(self, task: TaskId) -> bool:
+        return task in self._unreadable
+
+    def left_out(self, path: str, id_: str) -> None:
+        if path == "/flow_runs/filter":
+            self._leave_out(id_, Failing("Prefect answers 500 to whoever asks for it"))
+
+    def _leave_out(self, run: str, error: Exception) -> None:
+        task = self._tasks_of.get(run) or TaskId(run)
+        self._unreadable[task] = run
+        self.unreadable_found(run, error)
 
     def learn(self, runs: Iterable[Mapping[str, Any]]) -> None:
         """Remember whose these runs are, Prefect's JSON of each."""
         for run in runs:
             task, id_ = task_id_of(run), str(run["id"])
+            self._unreadable.pop(task, None)
             self._runs[task] = id_
             self._tasks_of[id_] = task
             self._pools_of[id_] = run.get("work_pool_name")

@@ -31,6 +31,8 @@ ARTIFACT_CREATED = "prefect.artifact.created"
 TASK_TAG = "skald.task:"
 """Begins the tag, and the idempotency key, of the run of a task that Skalds named; its id follows."""
 _TAG_PREFIX = f"{messages.TAG_RESOURCE}{TASK_TAG}"
+MOST_REVISIONS = 2**31 - 1
+"""One number orders states, and revisions within a state: see ``mongo_archive``."""
 _NOT_STATES = frozenset({messages.RUN_HEARTBEAT})
 
 
@@ -97,8 +99,8 @@ def attachments_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def revision_of(labels: Mapping[str, Any]) -> int:
     try:
-        return max(1, int(labels.get(messages.REVISION_LABEL, 1)))
-    except (TypeError, ValueError):
+        return min(MOST_REVISIONS, max(1, int(labels.get(messages.REVISION_LABEL, 1))))
+    except (TypeError, ValueError, OverflowError):
         return 1
 
 
@@ -131,14 +133,33 @@ def progress_of(artifact: Mapping[str, Any]) -> Progress:
 def node_of(worker: Mapping[str, Any], pool: str, announcements: Mapping[str, Any]) -> Node:
     """A node from a worker's JSON; one whose announcement is gone has stopped, heartbeat or not."""
     announced = announcements.get(worker["name"])
-    capacity = announced if isinstance(announced, dict) else {}
+    capacity = _sound(announced) if isinstance(announced, dict) else {}
     return Node(
         id=NodeId(worker["name"]),
         pool=pool,
         online=worker.get("status") == "ONLINE" and bool(capacity),
         last_seen=moment(worker.get("last_heartbeat_time")),
-        capacity=dict(capacity),
+        capacity=capacity,
     )
+
+
+def _sound(announced: Mapping[str, Any]) -> dict[str, Any]:
+    """Without values of types that no node of ours announces: a variable can be written by anybody."""
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "task_types": list,
+        "mode": str,
+        "started": str,
+        "limit": (int, float),
+        "cpus": (int, float),
+        "gpus": list,
+        "starts": dict,
+        "tags": list,
+    }
+    return {
+        name: value
+        for name, value in announced.items()
+        if name not in kinds or value is None or isinstance(value, kinds[name])
+    }
 
 
 def hint_of(event: Event, task: TaskId | None = None) -> Heard | None:

@@ -17,7 +17,8 @@ from skald_bridge.adapters.prefect_mapping import (
     subtask_of,
     task_of,
 )
-from skald_bridge.domain.errors import InvalidInput, NotFound
+from skald_bridge.adapters.prefect_unreadable import is_stub
+from skald_bridge.domain.errors import Failing, InvalidInput, NotFound
 from skald_bridge.domain.facts import Node, Progress, State, Subtask, Task
 from skald_bridge.domain.history import ordered
 from skald_bridge.domain.ids import StateId, TaskId
@@ -33,7 +34,10 @@ class Reading(Identity):
     """The questions of the ``Engine`` port."""
 
     async def task(self, task: TaskId) -> Task:
-        return (await self._tasks([await self.row(task)]))[0]
+        found = await self._tasks([await self.row(task)])
+        if not found:
+            raise Failing(f"Task {task} cannot be understood", remedy="The bridge's log says why.")
+        return found[0]
 
     async def read(self, tasks: Sequence[TaskId]) -> dict[TaskId, Task]:
         return {task.id: task for task in await self._tasks(await self.rows(tasks))}
@@ -62,12 +66,10 @@ class Reading(Identity):
         body = {"flow_runs": wanted, "sort": "ID_DESC"}
 
         async def read(limit: int, offset: int) -> list[Mapping[str, Any]]:
-            page: list[Mapping[str, Any]]
-            page = await self.call("POST", "/flow_runs/filter", {**body, "limit": limit, "offset": offset})
-            return page
+            return await self.page("/flow_runs/filter", body, limit, offset)
 
         async for runs in pages(read):
-            yield await self._tasks(runs)
+            yield await self._tasks(run for run in runs if not is_stub(run))
 
     async def history(self, task: TaskId) -> list[State]:
         try:
@@ -156,10 +158,14 @@ class Reading(Identity):
         deployments = await self.deployment_names(
             run["deployment_id"] for run in unique if run.get("deployment_id")
         )
-        return [
-            task_of(run, flows[run["flow_id"]], deployments.get(run.get("deployment_id") or "") or None)
-            for run in unique
-        ]
+        found = []
+        for run in unique:
+            deployment = deployments.get(run.get("deployment_id") or "") or None
+            try:
+                found.append(task_of(run, flows[run["flow_id"]], deployment))
+            except Exception as error:
+                self._leave_out(run["id"], error)
+        return found
 
     async def _announcements(self) -> dict[str, dict[str, Any]]:
         """Pool to node name to what the node announced."""
@@ -167,8 +173,9 @@ class Reading(Identity):
         found: dict[str, dict[str, Any]] = {}
         for row in rows:
             value = row["value"]
-            if isinstance(value, dict) and "pool" in value and "name" in value:
-                found.setdefault(value["pool"], {})[value["name"]] = value
+            pool, name = (value.get("pool"), value.get("name")) if isinstance(value, dict) else (None, None)
+            if isinstance(pool, str) and isinstance(name, str):
+                found.setdefault(pool, {})[name] = value
         return found
 
 

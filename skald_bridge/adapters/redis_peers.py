@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from skald_bridge.adapters.redis_pulse import LAST_ACTIVITY, MODES, RedisPulse
+from cachetools import FIFOCache
+from redis.exceptions import RedisError
+
+from skald_bridge.adapters.redis_pulse import LAST_ACTIVITY, MODES, RedisPulse, is_everybodys, readable
 from skald_bridge.domain.guests import Guest
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.pulse import NodeMode
+
+_log = logging.getLogger("skald_bridge.guests")
 
 
 class RedisPeers:
@@ -17,29 +23,46 @@ class RedisPeers:
 
     def __init__(self, pulse: RedisPulse) -> None:
         self._pulse = pulse
+        self._odd: FIFOCache[str, str] = FIFOCache(1000)
 
     async def nodes(self) -> list[Guest]:
+        """A node whose keys are of another type, or say what no Skald says, runs no task type for us."""
         async with self._pulse.answering() as redis:
-            async with redis.pipeline(transaction=False) as pipe:
-                pipe.hgetall(LAST_ACTIVITY)
-                pipe.hgetall(MODES)
-                seen, modes = await pipe.execute()
+            seen = await readable(redis.hgetall(LAST_ACTIVITY), {})
+            modes = await readable(redis.hgetall(MODES), {})
             names = sorted(seen)
             async with redis.pipeline(transaction=False) as pipe:
                 for name in names:
                     pipe.lrange(f"skalds:{name}:allow-task-class-name", 0, -1)
                     pipe.get(f"skalds:{name}:all-task")
-                told = await pipe.execute() if names else []
-        return [
-            Guest(
-                NodeId(name),
-                NodeMode.EDGE if modes.get(name) == NodeMode.EDGE else NodeMode.NODE,
-                _moment(seen[name]),
-                tuple(told[2 * number]),
-                _tasks(told[2 * number + 1]),
+                replies = await pipe.execute(raise_on_error=False) if names else []
+            for reply in replies:
+                if isinstance(reply, RedisError) and is_everybodys(reply):
+                    raise reply
+        guests = []
+        for number, name in enumerate(names):
+            task_types, tasks = replies[2 * number : 2 * number + 2]
+            self._note(name, task_types, tasks)
+            guests.append(
+                Guest(
+                    NodeId(name),
+                    NodeMode.EDGE if modes.get(name) == NodeMode.EDGE else NodeMode.NODE,
+                    _moment(seen[name]),
+                    tuple(task_types) if isinstance(task_types, list) else (),
+                    _tasks(tasks),
+                )
             )
-            for number, name in enumerate(names)
-        ]
+        return guests
+
+    def _note(self, name: str, *replies: Any) -> None:
+        odd = next((str(reply) for reply in replies if isinstance(reply, RedisError)), "")
+        if odd and self._odd.get(name) != odd:
+            _log.warning(
+                "Skalds node %s cannot be used: its keys in Redis are of other types: %s",
+                name,
+                odd,
+            )
+        self._odd[name] = odd
 
     async def forget(self, task: TaskId) -> None:
         async with self._pulse.answering() as redis:
@@ -53,9 +76,9 @@ def _moment(text: str) -> datetime:
         return datetime.fromtimestamp(0, UTC)
 
 
-def _tasks(text: str | None) -> frozenset[TaskId]:
+def _tasks(text: Any) -> frozenset[TaskId]:
     try:
         found: Any = json.loads(text or "{}")
         return frozenset(TaskId(str(task["id"])) for task in found.get("tasks", ()))
-    except (ValueError, TypeError, AttributeError, KeyError):
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return frozenset()

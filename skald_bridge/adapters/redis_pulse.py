@@ -17,15 +17,44 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as ConnectionLost
 
 from skald_bridge.domain.effects import EndPulse
-from skald_bridge.domain.errors import Unavailable
+from skald_bridge.domain.errors import Unavailable, Undeliverable
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.pulse import SILENT, NodeBeat, Vitals
 from skald_bridge.wire.skalds import to_ms
 
+_OF_THE_SERVER = frozenset(
+    [
+        "OOM",
+        "READONLY",
+        "LOADING",
+        "BUSY",
+        "MISCONF",
+        "NOREPLICAS",
+        "MASTERDOWN",
+        "CLUSTERDOWN",
+        "TRYAGAIN",
+        "MOVED",
+        "ASK",
+        "NOAUTH",
+        "NOPERM",
+        "WRONGPASS",
+        "UNBLOCKED",
+        "EXECABORT",
+    ]
+)
+"""How the errors begin that a command meets whatever its keys and values are."""
 LAST_ACTIVITY = "skalds:hash"
 MODES = "skalds:mode:hash"
 COUNTER = 200
@@ -110,6 +139,8 @@ class RedisPulse:
         self._sent: dict[TaskId, datetime] = {}
         self._ends: dict[TaskId, _End] = {}
         self._stale: tuple[list[str], list[str]] = ([], [])
+        self.odd: str | None = None
+        """What Redis refused of the newest beat, such as a key of a type that Skalds does not write."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -137,10 +168,11 @@ class RedisPulse:
                 pipe.hgetall(LAST_ACTIVITY)
                 pipe.hkeys(MODES)
             self._sent |= dict.fromkeys(alive, now)
-            replies = await pipe.execute() if len(pipe) else []
+            replies = await self._done(pipe)
             self._beating = set(alive)
             if nodes and fields is _Fields.NOT:
-                self._stale = stale(replies[-2], replies[-1], now, self._ttl)
+                activity, modes = replies[-2:]
+                self._stale = stale(_dict(activity), _list(modes), now, self._ttl)
 
     async def end(self, ends: Sequence[EndPulse], now: datetime) -> None:
         """One round trip."""
@@ -153,7 +185,19 @@ class RedisPulse:
             pipe = self._redis.pipeline(transaction=True)
             for end in told.values():
                 self._add_end(pipe, end)
-            await pipe.execute()
+            replies = await self._done(pipe)
+        if refused := [reply for reply in replies if isinstance(reply, Exception)]:
+            raise Undeliverable(f"Redis refuses the ends of {len(ends)} tasks: {refused[0]}")
+
+    async def _done(self, pipe: Pipeline) -> list[Any]:
+        """Replies, errors among them: one command that Redis refuses for what it is spoils none of the others."""
+        replies = await pipe.execute(raise_on_error=False) if len(pipe) else []
+        wrong = [reply for reply in replies if isinstance(reply, RedisError)]
+        for reply in wrong:
+            if is_everybodys(reply):
+                raise reply
+        self.odd = str(wrong[0]) if wrong else None
+        return replies
 
     async def note_error(self, task: TaskId, message: str, now: datetime) -> None:
         async with self.answering():
@@ -188,7 +232,7 @@ class RedisPulse:
     async def nodes(self, now: datetime) -> dict[NodeId, int]:
         """Skalds' own nodes among them."""
         async with self.answering():
-            known = [str(node) for node in await self._redis.hkeys(LAST_ACTIVITY)]
+            known = [str(node) for node in await readable(self._redis.hkeys(LAST_ACTIVITY), [])]
             if not known:
                 return {}
             values = await self._redis.mget([f"skalds:{node}:heartbeat" for node in known])
@@ -197,7 +241,7 @@ class RedisPulse:
 
     async def _get(self, key: str) -> str | None:
         async with self.answering():
-            value = await self._redis.get(key)
+            value = await readable(self._redis.get(key), None)
         return str(value) if value is not None else None
 
     def _next_count(self, now: datetime) -> int:
@@ -281,11 +325,49 @@ class RedisPulse:
         said = str(error) or type(error).__name__
         if self._config.password and (secret := self._config.password.get_secret_value()):
             said = said.replace(secret, "***")
-        if isinstance(error, AuthenticationError | NoPermissionError):
-            remedy = "Set REDIS_USERNAME and REDIS_PASSWORD to a user that may write skalds:* and task:*."
-        else:
-            remedy = "Start Redis, or correct REDIS_HOST and REDIS_PORT."
-        return Unavailable(f"Redis at {where} cannot be used: {said}", remedy=remedy)
+        return Unavailable(f"Redis at {where} cannot be used: {said}", remedy=_remedy(error))
+
+
+def is_everybodys(error: RedisError) -> bool:
+    """Whether the error is the server's of this moment, and not one of the command's keys or values."""
+    if not isinstance(error, ResponseError) or isinstance(error, AuthenticationError | NoPermissionError):
+        return True
+    return str(error).partition(" ")[0] in _OF_THE_SERVER or isinstance(
+        error, OutOfMemoryError | ReadOnlyError
+    )
+
+
+async def readable(asked: Any, otherwise: Any) -> Any:
+    """The reply; ``otherwise`` where the key is of another type than Skalds writes."""
+    try:
+        return await asked
+    except ResponseError as error:
+        if is_everybodys(error):
+            raise
+        return otherwise
+
+
+def _remedy(error: Exception) -> str:
+    said = str(error)
+    if isinstance(error, AuthenticationError | NoPermissionError):
+        return "Set REDIS_USERNAME and REDIS_PASSWORD to a user that may write skalds:* and task:*."
+    if isinstance(error, OutOfMemoryError) or said.startswith("OOM"):
+        return "It is full: raise its maxmemory, or choose a maxmemory-policy that evicts."
+    if isinstance(error, ReadOnlyError) or said.startswith("READONLY"):
+        return "It is a replica: point REDIS_HOST at the primary."
+    if said.startswith(("MISCONF", "NOREPLICAS")):
+        return "It refuses writes that it could not save: look at its disk, its replicas and its log."
+    if isinstance(error, ResponseError) and not isinstance(error, BusyLoadingError):
+        return "It answers, and refuses: its message says what."
+    return "Start Redis, or correct REDIS_HOST and REDIS_PORT."
+
+
+def _dict(reply: Any) -> dict[str, str]:
+    return reply if isinstance(reply, dict) else {}
+
+
+def _list(reply: Any) -> list[str]:
+    return reply if isinstance(reply, list) else []
 
 
 def all_tasks(node: NodeBeat, ms: int) -> str:

@@ -12,9 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any, Self, TypeVar
 
-from skald_bridge.domain.errors import NotFound, Rejected, SkaldError, Unavailable
+from skald_bridge.domain.errors import NotFound, Rejected, SkaldError, Unavailable, Undeliverable
 
 T = TypeVar("T")
+_OF_THE_ROW = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    UnicodeError,
+)
+"""Errors of what is written or asked for; all others are of the file or the disk."""
 VERSION = 1
 _REBUILD = "Move the file away; the bridge rebuilds it from Prefect."
 _SCHEMA = """
@@ -52,6 +61,18 @@ CREATE TABLE IF NOT EXISTS recordings (
     body TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS recordings_task ON recordings (task, position);
+CREATE TABLE IF NOT EXISTS dead_letters (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at TEXT NOT NULL,
+    defect INTEGER NOT NULL,
+    key BLOB,
+    body BLOB,
+    again INTEGER NOT NULL
+);
 """
 """Also for files of the same version that were made before."""
 
@@ -100,7 +121,7 @@ class SqliteFile:
         """Forget everything."""
 
         def work(connection: sqlite3.Connection) -> None:
-            for table in ("journal", "archive", "recordings", "cursor", "delivered"):
+            for table in ("journal", "archive", "recordings", "cursor", "delivered", "dead_letters"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608
 
         await self.run(work)
@@ -114,6 +135,8 @@ class SqliteFile:
     def _guarded(self, function: Callable[..., T], *arguments: object) -> T:
         try:
             return function(*arguments)
+        except _OF_THE_ROW as error:
+            raise Undeliverable(f"SQLite does not take it: {error}") from error
         except (sqlite3.Error, OSError) as error:
             raise self._explained(error) from error
 

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from skald_bridge.api.backend import Backend
 from skald_bridge.api.reading import skalds
 from skald_bridge.api.views import Skald, kind_of
+from skald_bridge.domain.dead_letters import Kind
 from skald_bridge.domain.lifecycle import LifecycleStatus
 from skald_bridge.domain.mirror import ENDS
 
@@ -102,6 +103,12 @@ def _bridge(facts: Facts) -> Iterator[Metric]:
         {(*pair,): count for pair, count in bridge.commands.outcomes.items()},
         "kind",
         "outcome",
+    )
+    yield _counter(
+        "skald_set_aside",
+        "Items that could not be handled and were left out, by kind.",
+        {(kind.value,): bridge.dead_letters.counts[kind] for kind in Kind},
+        "kind",
     )
     yield _gauge("skald_event_clients", "Clients that follow the events.", {(): facts.clients})
     uptime = facts.backend.clock.now() - facts.backend.started

@@ -24,10 +24,14 @@ async def get_health(backend: Given) -> HealthOut:
     """Of each duty of the bridge; ``degraded`` while one of them fails."""
     services = {loop.name: loop.problem or "healthy" for loop in backend.bridge.loops}
     healthy = all(loop.problem is None for loop in backend.bridge.loops)
+    letters = backend.bridge.dead_letters
+    last = letters.newest
     return HealthOut(
         status="healthy" if healthy else "degraded",
         timestamp=to_ms(backend.clock.now()),
         services=services,
+        set_aside={kind.value: count for kind, count in letters.counts.items()},
+        set_aside_last=f"{last.id}: {last.reason}" if last is not None else None,
     )
 
 

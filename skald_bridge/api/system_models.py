@@ -111,6 +111,10 @@ class HealthOut(Wire):
     status: Literal["healthy", "degraded"]
     timestamp: int
     services: dict[str, str] = Field(description="healthy, or what is wrong.")
+    set_aside: dict[str, int] = Field(
+        default_factory=dict, description="Items that could not be handled since the start, by kind."
+    )
+    set_aside_last: str | None = Field(None, description="The newest of them, and why.")
 
 
 class ComponentOut(Wire):

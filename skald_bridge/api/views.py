@@ -124,7 +124,7 @@ def skalds_of(
             beat.mode if beat is not None else NodeMode.NODE,
             beat is not None,
             seen,
-            beat.task_types if beat is not None else tuple(node.capacity.get("task_types", ())),
+            beat.task_types if beat is not None else tuple(node.capacity.get("task_types") or ()),
             beat.tasks if beat is not None else (),
             heartbeats.get(node.id, 0) if beat is not None else 0,
             _moment(node.capacity.get("started")),

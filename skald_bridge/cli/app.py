@@ -22,6 +22,7 @@ COMMANDS = {
     "task": (f"{_HERE}.task:task", "Show one task: subtasks, attachments, node, states."),
     "why": (f"{_HERE}.why:why", "Say why a task is where it is: refusals, lease, its pool."),
     "events": (f"{_HERE}.events:events", "Print the journal: every state change, in Skalds' words."),
+    "rejected": (f"{_HERE}.rejected:rejected", "List what the bridge could not handle; have it tried again."),
     "cancel": (f"{_HERE}.control:cancel", "Cancel a task: its process is ended."),
     "pause": (f"{_HERE}.control:pause", "Freeze a running task; it keeps what it holds."),
     "resume": (f"{_HERE}.control:resume", "Let a paused task go on."),

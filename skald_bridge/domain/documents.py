@@ -158,6 +158,19 @@ def for_controller(document: TaskDocument, upstream: bool) -> TaskDocument:
     return document
 
 
+def bare(document: TaskDocument, why: str) -> TaskDocument:
+    """What every store can hold of it: ids, status and times, and why the rest is missing."""
+    return replace(
+        document,
+        name=document.id,
+        source=document.source[:100],
+        attachments={},
+        exception=document.exception and why,
+        extra={key: document.extra[key] for key in ("foreign",) if key in document.extra} | {"missing": why},
+        result=None,
+    )
+
+
 def closed(document: TaskDocument) -> TaskDocument:
     """The document of a task that Prefect no longer knows: an open one would seem to run for ever."""
     return replace(document, lifecycle=LifecycleStatus.CANCELLED, exception=GONE)
@@ -191,13 +204,18 @@ def given_deadline(labels: Mapping[str, Any]) -> datetime | None:
     given = labels.get(DEADLINE_LABEL)
     if not given or not isinstance(given, (int, float)) or isinstance(given, bool):
         return None
-    return datetime.fromtimestamp(given / 1000, UTC)
+    try:
+        return datetime.fromtimestamp(given / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _deadline(labels: Mapping[str, Any], created: datetime) -> datetime | None:
     given = labels.get(DEADLINE_LABEL)
-    if isinstance(given, (int, float)) and not isinstance(given, bool):
-        return given_deadline(labels)
+    if isinstance(given, (int, float)) and not isinstance(given, bool) and not given:
+        return None
+    if (found := given_deadline(labels)) is not None:
+        return found
     late = created + DEADLINE
     return late.replace(microsecond=late.microsecond // 1000 * 1000)
 

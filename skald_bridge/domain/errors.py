@@ -35,6 +35,20 @@ class Unavailable(SkaldError):
     exit_code = 4
 
 
+class Denied(Unavailable):
+    """A service does not let us: its credentials or rights are wrong. Exit code 5."""
+
+    exit_code = 5
+
+
+class Failing(Unavailable):
+    """A service answers, and fails at this question; at others it may not."""
+
+
+class Undeliverable(SkaldError):
+    """A store takes everything but this: it is too large, cannot be encoded, or is of a wrong type."""
+
+
 class Rejected(SkaldError):
     """The task or the server refused the command: exit code 5."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.deadlines import LatePolicy
+from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.records import JournalRecord
 from skald_bridge.ports import (
     Archive,
@@ -24,6 +25,7 @@ from skald_bridge.ports import (
     Subscription,
 )
 from skald_bridge.services.commands import Commands
+from skald_bridge.services.dead_letters import DeadLetters, Suspicion
 from skald_bridge.services.deadlines import Deadlines, Overdue
 from skald_bridge.services.dependencies import Dependents
 from skald_bridge.services.documents import Bell, Desk
@@ -36,6 +38,7 @@ from skald_bridge.services.orders import Orders
 from skald_bridge.services.pulse import PERIOD, Beat
 from skald_bridge.services.recordings import Harvest
 from skald_bridge.services.relay import Feed, Relay
+from skald_bridge.services.replays import Asked, Replays
 from skald_bridge.services.sweep import Sweep
 from skald_bridge.services.waiting import Waiting
 
@@ -53,6 +56,7 @@ class Bridge:
         clock: Clock,
         *,
         jitter: Callable[[], float],
+        dead_letters: DeadLetters | None = None,
         ends_told: bool = False,
         period: float = PERIOD,
         relays: Sequence[Relay[Any]] = (),
@@ -66,13 +70,18 @@ class Bridge:
             heartbeats: every ``period`` seconds; it also hears of ends with the journal's writing, unless
                 ``ends_told``: a relay tells them, for what is elsewhere must not hold the journal up.
             jitter: 0.5…1.
+            dead_letters: where items go that cannot be handled.
             relays: carry what is stored to services elsewhere.
             overdue, late: who is late, and what becomes of them; nothing where nobody can say.
             busy, idle: the sweep's seconds.
         """
         self._archive, self._clock, self._jitter = archive, clock, jitter
         self.engine, self.heartbeats = engine, heartbeats
-        self.mirror = Mirror(engine, journal, None if ends_told else heartbeats, archive, clock)
+        self.dead_letters = dead_letters or DeadLetters(None, clock)
+        self.suspicion = Suspicion(engine.class_names)
+        self.mirror = Mirror(
+            engine, journal, None if ends_told else heartbeats, archive, clock, dead_letters=self.dead_letters
+        )
         self.dependents = Dependents(engine, archive, self.mirror.memory)
         self.commands = Commands(engine, self.mirror, archive, self.dependents, clock)
         periods = {name: value for name, value in (("busy", busy), ("idle", idle)) if value is not None}
@@ -91,6 +100,7 @@ class Bridge:
         )
         self._documents: Documents | None = None
         self._desk: Desk | None = None
+        self.orders: Orders | None = None
         self.relays = relays
         self.relaying = [Loop(relay.name, relay.step, jitter=jitter) for relay in relays]
         self.mirror.written = self._relay
@@ -162,10 +172,32 @@ class Bridge:
             self._clock,
             documents=self._documents,
             desk=self._desk,
+            dead_letters=self.dead_letters,
+            suspicion=self.suspicion,
         )
+        self.orders = orders
         lanes = Lanes(subscription, orders.carry_out)
         self.loops.append(Loop("commands", lanes.take, jitter=self._jitter))
         self.loops.append(Loop("commands-work", lanes.work, jitter=self._jitter))
+
+    def replay(self, asked: Asked) -> None:
+        """Handle again what somebody asks for; before ``run``, and after all that is taken."""
+        desk = self._desk
+        replays = Replays(
+            asked,
+            self.dead_letters,
+            record=self.orders.carry_out if self.orders is not None else None,
+            document=desk.take_again if desk is not None else None,
+            task=self._tell_again,
+        )
+        self.loops.append(Loop("replays", replays.step, jitter=self._jitter))
+
+    async def _tell_again(self, task: TaskId) -> None:
+        document = await self._archive.get(task)
+        if document is not None:
+            await self._archive.put([document])
+        await self.mirror.look([task])
+        self._relay()
 
     def take_guests(self, peers: Peers, documents: Documents, publisher: Publisher) -> None:
         """Lend tasks to Skalds' own nodes; before ``run``."""

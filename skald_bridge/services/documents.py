@@ -78,6 +78,13 @@ class Desk:
         await self._take(found)
         return True
 
+    async def take_again(self, task: str) -> None:
+        """A document that could not be handled. Raises ``NotFound``, ``Unavailable``."""
+        found = await self._documents.get(TaskId(task))
+        if found is None:
+            raise NotFound(f"There is no document of task {task}", remedy="Insert it again.")
+        await self._take(found)
+
     async def cancelled(self, task: TaskId) -> bool:
         """End a document that no task was made of yet; whether there is one."""
         found = await self._documents.get(task)

@@ -73,6 +73,11 @@ class Memory:
         while len(self._known) > self._limit:
             self._drop(next(iter(self._known)))
 
+    def drop(self, task: TaskId) -> None:
+        """Know nothing of it any more, if anything was known."""
+        if task in self._known:
+            self._drop(task)
+
     def _drop(self, task: TaskId) -> None:
         del self._known[task]
         self._ended.pop(task, None)

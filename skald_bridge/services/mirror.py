@@ -10,12 +10,14 @@ from typing import Any
 from cachetools import FIFOCache
 
 from skald_bridge.domain.causes import Concluded, Gone, Reported, Seen, Stored, Told
+from skald_bridge.domain.dead_letters import Kind
 from skald_bridge.domain.effects import Append, Effect, EndPulse, Fetch, Put
 from skald_bridge.domain.facts import Hint, State, StateHint, Task
 from skald_bridge.domain.ids import StateId, TaskId
 from skald_bridge.domain.mirror import Cause, Known, decide
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.ports import Archive, Clock, Engine, Journal, Pulse
+from skald_bridge.services.dead_letters import DeadLetters, isolated
 from skald_bridge.services.memory import Memory
 
 LOOK = 500
@@ -27,9 +29,13 @@ ANSWERS = 1000
 
 @dataclass
 class Outcome:
-    """What one round decided, over all its tasks."""
+    """What one round decided, task by task."""
 
-    effects: list[Effect] = field(default_factory=list)
+    by_task: dict[TaskId, list[Effect]] = field(default_factory=dict)
+
+    @property
+    def effects(self) -> list[Effect]:
+        return [effect for effects in self.by_task.values() for effect in effects]
 
     @property
     def fetch(self) -> set[TaskId]:
@@ -49,7 +55,8 @@ class Outcome:
 class Mirror:
     """One writer: every method that changes anything holds the lock, so states stay in order.
 
-    ``pulse`` hears of ends, where nobody else tells it.
+    ``pulse`` hears of ends, where nobody else tells it. A task that cannot be decided on or stored is set aside,
+    and the others go on.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class Mirror:
         archive: Archive,
         clock: Clock,
         *,
+        dead_letters: DeadLetters | None = None,
         fetches: int = 8,
     ) -> None:
         self._engine = engine
@@ -67,6 +75,7 @@ class Mirror:
         self._pulse = pulse
         self._archive = archive
         self._clock = clock
+        self._dead_letters = dead_letters or DeadLetters(None, clock)
         self._lock = asyncio.Lock()
         self._fetches = asyncio.Semaphore(fetches)
         self._answers: FIFOCache[StateId, Task] = FIFOCache(ANSWERS)
@@ -85,12 +94,12 @@ class Mirror:
             await self._load({hint.task for hint in new})
             outcome = Outcome()
             for hint in new:
-                self._decide(hint.task, hint, outcome)
+                await self._decide(hint.task, hint, outcome)
                 if isinstance(hint, StateHint) and (task := self._answers.pop(hint.state.id, None)):
-                    self._decide(task.id, Seen(task), outcome)
+                    await self._decide(task.id, Seen(task), outcome)
             await self._perform(outcome)
-            held = {hint.task for hint in new if self.memory[hint.task].held is not None}
-            return outcome.fetch | held
+            tasks = {hint.task for hint in new if hint.task in self.memory}
+            return outcome.fetch | {task for task in tasks if self.memory[task].held is not None}
 
     async def answered(self, task: Task) -> None:
         """Prefect has just answered with this task: that proves what was heard of it, or is about to be."""
@@ -100,7 +109,7 @@ class Mirror:
             held = self.memory[task.id].held if task.id in self.memory else None
             if held is not None and held.state.id == task.state.id:
                 outcome = Outcome()
-                self._decide(task.id, Seen(task), outcome)
+                await self._decide(task.id, Seen(task), outcome)
                 await self._perform(outcome)
                 return
             self._answers[task.state.id] = task
@@ -114,7 +123,7 @@ class Mirror:
             outcome = Outcome()
             for task, state in held.items():
                 if state in stored:
-                    self._decide(task, Stored(state), outcome)
+                    await self._decide(task, Stored(state), outcome)
             await self._perform(outcome)
 
     async def look(self, tasks: Iterable[TaskId]) -> int:
@@ -125,7 +134,7 @@ class Mirror:
             some = wanted[start : start + LOOK]
             async with self._lock:
                 found = await self._engine.read(some)
-                gone = [task for task in some if task not in found]
+                gone = [task for task in some if task not in found and not self._engine.is_unreadable(task)]
                 journaled += await self._reconcile(list(found.values()), gone)
         return journaled
 
@@ -145,7 +154,7 @@ class Mirror:
             await self._load({cause.new.id for cause in causes})
             outcome = Outcome()
             for cause in causes:
-                self._decide(cause.new.id, cause, outcome)
+                await self._decide(cause.new.id, cause, outcome)
             await self._perform(outcome)
 
     async def conclude(self, results: Mapping[TaskId, dict[str, Any] | None]) -> None:
@@ -154,23 +163,23 @@ class Mirror:
             await self._load(set(results))
             outcome = Outcome()
             for task, result in results.items():
-                self._decide(task, Concluded(result), outcome)
+                await self._decide(task, Concluded(result), outcome)
             await self._perform(outcome)
 
     async def _reconcile(self, tasks: Sequence[Task], gone: Sequence[TaskId]) -> int:
         await self._load({task.id for task in tasks} | set(gone))
         outcome = Outcome()
         for task in tasks:
-            self._decide(task.id, Seen(task), outcome)
+            await self._decide(task.id, Seen(task), outcome)
         for lost in gone:
-            self._decide(lost, Gone(), outcome)
+            await self._decide(lost, Gone(), outcome)
         await self._perform(outcome)
         wanted, journaled = outcome.fetch, len(outcome.records)
         told = [task for task in tasks if task.id in wanted]
         histories = await self._histories(told)
         outcome = Outcome()
         for task in told:
-            self._decide(task.id, Told(task, histories[task.id]), outcome)
+            await self._decide(task.id, Told(task, histories[task.id]), outcome)
         await self._perform(outcome)
         return journaled + len(outcome.records)
 
@@ -194,24 +203,43 @@ class Mirror:
             for task in missing:
                 self.memory.keep(task, Known.stored(last.get(task), documents.get(task)))
 
-    def _decide(self, task: TaskId, cause: Cause, outcome: Outcome) -> None:
-        known = self.memory[task]
-        effects = decide(known, cause)
-        self.memory.keep(task, known.after(effects), changed=bool(effects))
-        outcome.effects += effects
+    async def _decide(self, task: TaskId, cause: Cause, outcome: Outcome) -> None:
+        try:
+            known = self.memory[task]
+            effects = decide(known, cause)
+            self.memory.keep(task, known.after(effects), changed=bool(effects))
+        except Exception as error:
+            await self._set_aside(task, error)
+        else:
+            outcome.by_task.setdefault(task, []).extend(effects)
 
     async def _perform(self, outcome: Outcome) -> None:
-        """Journal, pulse, archive. When one fails, memory is no longer what is stored: it is loaded anew."""
+        """When a store is away, memory is no longer what is stored: it is loaded anew."""
+
+        async def write(some: Sequence[TaskId]) -> None:
+            await self._write(Outcome({task: outcome.by_task[task] for task in some}))
+
+        if not outcome.by_task:
+            return
         try:
-            if records := outcome.records:
-                self.journaled += await self._journal.append(records)
-            ends = [effect for effect in outcome.effects if isinstance(effect, EndPulse)]
-            if ends and self._pulse is not None:
-                await self._pulse.end(ends, self._clock.now())
-            if documents := outcome.documents:
-                await self._archive.put(documents)
-            if records or documents:
-                self.written()
+            await isolated(list(outcome.by_task), write, self._set_aside)
         except BaseException:
             self.memory.forget()
             raise
+
+    async def _write(self, outcome: Outcome) -> None:
+        """Journal, pulse, archive."""
+        if records := outcome.records:
+            self.journaled += await self._journal.append(records)
+        ends = [effect for effect in outcome.effects if isinstance(effect, EndPulse)]
+        if ends and self._pulse is not None:
+            await self._pulse.end(ends, self._clock.now())
+        if documents := outcome.documents:
+            await self._archive.put(documents)
+        if records or documents:
+            self.written()
+
+    async def _set_aside(self, task: TaskId, error: Exception) -> None:
+        """Told once: the sweep meets it again and again."""
+        self.memory.drop(task)
+        await self._dead_letters.put(Kind.TASK, task, error)

@@ -6,10 +6,12 @@ import asyncio
 import logging
 
 from skald_bridge.domain.commands import Received
-from skald_bridge.domain.errors import InvalidInput, NotFound, SkaldError
+from skald_bridge.domain.dead_letters import Kind, reason_of
+from skald_bridge.domain.errors import InvalidInput, NotFound, SkaldError, Unavailable
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.ports import Clock, Documents, Publisher, Pulse
 from skald_bridge.services.commands import REFUSALS, Commands
+from skald_bridge.services.dead_letters import DeadLetters, Suspicion
 from skald_bridge.services.documents import Desk
 from skald_bridge.wire.skalds import INITIATOR, read_event, read_update
 from skald_bridge.wire.topics import ASSIGN, CANCEL, MOST_BYTES, UPDATE, WORKER_UPDATE, rejection_of
@@ -33,6 +35,8 @@ class Orders:
         *,
         documents: Documents | None = None,
         desk: Desk | None = None,
+        dead_letters: DeadLetters,
+        suspicion: Suspicion,
     ) -> None:
         """``documents`` and ``desk``: where events say no more than which document to look at."""
         self._commands = commands
@@ -41,11 +45,13 @@ class Orders:
         self._clock = clock
         self._documents = documents
         self._desk = desk
+        self._dead_letters = dead_letters
+        self._suspicion = suspicion
         self._quick = asyncio.Semaphore(_QUICK)
         self._patient = asyncio.Semaphore(_PATIENT)
 
     async def carry_out(self, record: Received) -> None:
-        """Raises ``Unavailable``: nothing was done, the record is to be tried again."""
+        """Raises ``Unavailable`` only: nothing was done, the record is to be tried again."""
         async with self._patient if record.topic in (UPDATE, WORKER_UPDATE) else self._quick:
             await self._carry_out(record)
 
@@ -53,10 +59,32 @@ class Orders:
         command = record.topic
         try:
             self._commands.count(command, await self._obey(record))
+        except Unavailable as error:
+            if not await self._suspicion.confirmed(_place(record), error):
+                raise
+            await self._set_aside(record, error)
         except REFUSALS as error:
             self._commands.count(command, "rejected")
-            _log.warning("%s at %d/%d: %s", command, record.partition, record.offset, error.message)
-            await self._publisher.publish([rejection_of(record, _said(error), self._clock.now())])
+            _log.warning("%s: %s", _place(record), error.message)
+            await self._reject(record, _said(error))
+        except Exception as error:
+            await self._set_aside(record, error)
+
+    async def _set_aside(self, record: Received, error: Exception) -> None:
+        self._commands.count(record.topic, "failed")
+        await self._dead_letters.put(Kind.RECORD, _place(record), error, key=record.key, body=record.value)
+        await self._reject(record, f"unexpected {reason_of(error)}")
+
+    async def _reject(self, record: Received, reason: str) -> None:
+        """Raises ``Unavailable`` only."""
+        now = self._clock.now()
+        try:
+            if await self._publisher.publish([rejection_of(record, reason, now)]):
+                await self._publisher.publish([rejection_of(record, reason, now, quoted=0)])
+        except Unavailable:
+            raise
+        except Exception:
+            _log.exception("the rejection of %s cannot be told", _place(record))
 
     async def _obey(self, record: Received) -> str:
         value = record.value or b""
@@ -140,6 +168,10 @@ class Orders:
             await self._pulse.note_error(task, _said(error), self._clock.now())
             raise
         return True
+
+
+def _place(record: Received) -> str:
+    return f"{record.topic}/{record.partition}/{record.offset}"
 
 
 def _said(error: SkaldError) -> str:

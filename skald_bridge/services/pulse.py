@@ -82,4 +82,4 @@ def _mode(node: Node) -> NodeMode:
 
 
 def _task_types(node: Node) -> tuple[str, ...]:
-    return tuple(str(name) for name in node.capacity.get("task_types", ()))
+    return tuple(str(name) for name in node.capacity.get("task_types") or ())

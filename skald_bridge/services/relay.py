@@ -1,12 +1,18 @@
-"""Carries what is stored here to a service elsewhere, in order, also after that service was away."""
+"""Carries what is stored here to a service elsewhere, in order, also after that service was away.
+
+What the service refuses for what it is holds up nothing: it is found by halving the batch, and replaced or set aside.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from skald_bridge.domain.errors import Unavailable
 from skald_bridge.ports import Positions
+from skald_bridge.services.dead_letters import isolated
 
 BATCH = 500
 LINGER = 0.1
@@ -14,12 +20,17 @@ LINGER = 0.1
 IDLE_SECONDS = 60.0
 """Without news; news hurry it."""
 T = TypeVar("T")
+Aside = Callable[[T, Exception], Awaitable[None]]
+_logger = logging.getLogger("skald_bridge.relay")
 Feed = Callable[[int, int], Awaitable[list[tuple[int, T]]]]
 """Of a position and a limit: what comes after it, with positions, oldest first."""
 
 
 class Relay(Generic[T]):
-    """One batch a step. The position is kept after the delivery: a crash between them repeats a batch."""
+    """One batch a step. The position is kept after the delivery: a crash between them repeats a batch.
+
+    A batch that fails as a whole is tried again with half as many: it may have taken longer than the service allows.
+    """
 
     def __init__(
         self,
@@ -30,16 +41,23 @@ class Relay(Generic[T]):
         *,
         batch: int = BATCH,
         linger: float = 0.0,
+        aside: Aside[T] | None = None,
     ) -> None:
-        """``linger``: seconds in which what comes soon after the first is waited for, to go with it."""
+        """
+        Args:
+            deliver: raises ``Unavailable`` where the service is away; whatever else is the fault of some item.
+            linger: seconds in which what comes soon after the first is waited for, to go with it.
+            aside: gets an item that cannot be delivered, and why; raises ``Unavailable`` only.
+        """
         self.name = name
         self.delivered = 0
         self._behind: float | None = None
         self._feed = feed
         self._deliver = deliver
         self._positions = positions
-        self._batch = batch
+        self._batch = self._most = batch
         self._linger = linger
+        self._aside = aside or self._log
         self._caught_up = False
         self._position: int | None = None
 
@@ -49,7 +67,7 @@ class Relay(Generic[T]):
         return _now() - self._behind if self._behind is not None else 0.0
 
     async def step(self) -> float:
-        """Raises what ``deliver`` raises; the batch stays where it is."""
+        """Raises ``Unavailable``; the batch stays where it is."""
         if self._position is None:
             self._position = await self._positions.load(self.name)
         if self._linger and self._caught_up:
@@ -60,14 +78,22 @@ class Relay(Generic[T]):
             self._behind = None
             return IDLE_SECONDS
         self._behind = _now() if self._behind is None else self._behind
-        await self._deliver([item for _, item in found])
+        try:
+            await isolated([item for _, item in found], self._deliver, self._aside)
+        except Unavailable:
+            self._batch = max(1, len(found) // 2)
+            raise
+        whole, self._batch = len(found) < self._batch, min(self._most, 2 * self._batch)
         reached = found[-1][0]
         await self._positions.save(self.name, reached)
         self._position = reached
         self.delivered += len(found)
-        if len(found) < self._batch:
+        if whole:
             self._behind = None
         return 0.0
+
+    async def _log(self, item: T, error: Exception) -> None:
+        _logger.error("%s: %.200r is left out", self.name, item, exc_info=error)
 
 
 def _now() -> float:

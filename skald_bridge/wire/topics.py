@@ -31,6 +31,9 @@ COMMANDS = (ASSIGN, CANCEL, UPDATE, WORKER_UPDATE)
 """Those on which Skalds' users command."""
 MOST_BYTES = 256 * 1024
 """A command is no longer; of a longer record, the rejection quotes so much."""
+MOST_TEXT = 256 * 1024
+"""Bytes of a quotation as JSON writes it: NUL is one byte there and six here."""
+_MOST_KEY, _MOST_REASON = 4096, 16 * 1024
 
 
 def messages_of(record: JournalRecord) -> list[Message]:
@@ -63,28 +66,41 @@ def reread_of(task: TaskId, node: NodeId | None, id_: str, at: datetime) -> Mess
     return Message(UPDATE, task, _bytes(_task_event(id_, "Update", node, at, task)))
 
 
-def rejection_of(record: Received, reason: str, at: datetime) -> Message:
-    """The record as it was, and why nothing came of it; ``value`` is Base64, ``text`` where it is UTF-8."""
-    value = (record.value or b"")[:MOST_BYTES]
+def rejection_of(record: Received, reason: str, at: datetime, *, quoted: int = MOST_BYTES) -> Message:
+    """The record as it was, and why nothing came of it; below 700 kB whatever the record is.
+
+    ``value`` is Base64 of its first ``quoted`` bytes, ``text`` the same where it is UTF-8 and short enough.
+    """
+    value = (record.value or b"")[:quoted]
     told = {
-        "reason": reason,
+        "reason": _cut(reason, _MOST_REASON),
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
         "size": len(record.value or b""),
-        "key": _text(record.key or b""),
+        "key": _text((record.key or b"")[:_MOST_KEY], _MOST_REASON),
         "value": b64encode(value).decode(),
-        "text": _text(value),
+        "text": _text(value, MOST_TEXT),
         "createDateTime": to_ms(at),
     }
     return Message(REJECTED, f"{record.topic}/{record.partition}", _bytes(told))
 
 
-def _text(data: bytes) -> str | None:
+def _text(data: bytes, most: int) -> str | None:
+    """``None`` for what is no UTF-8, or longer than ``most`` bytes as JSON."""
     try:
-        return data.decode()
+        text = data.decode()
     except UnicodeDecodeError:
         return None
+    return text if len(orjson.dumps(text)) <= most else None
+
+
+def _cut(text: str, most: int) -> str:
+    """Valid Unicode, of at most ``most`` bytes as JSON."""
+    clean = text.encode(errors="replace").decode()
+    while len(orjson.dumps(clean)) > most:
+        clean = clean[: len(clean) // 2] + "…"
+    return clean
 
 
 def _is_cancel(record: JournalRecord) -> bool:

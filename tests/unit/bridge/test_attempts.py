@@ -17,6 +17,7 @@ from skald_bridge.domain.documents import records_of
 from skald_bridge.domain.facts import State
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.records import JournalRecord
+from skald_bridge.services.dead_letters import DeadLetters
 from skald_bridge.services.outlets import ERROR_TTL, to_people
 from tests.unit.bridge.facts import START, TASK, state
 
@@ -76,11 +77,11 @@ async def test_the_error_is_told_once_while_the_task_goes_on(tmp_path: Path) -> 
     async with SqliteFile(tmp_path / "journal.db", write=True) as file:
         journal, positions = SqliteJournal(file), SqlitePositions(file)
         await journal.append([*old, *records[:3]])
-        relay = to_people(journal, positions, pulse, clock)
+        relay = to_people(journal, positions, pulse, clock, DeadLetters(None, clock))
         await relay.step()
         assert await pulse.error(TASK, clock.now()) is None
         await journal.append(records[3:])
         await relay.step()
         assert await pulse.error(TASK, clock.now()) == "out of memory"
-        await to_people(journal, positions, pulse, clock).step()
+        await to_people(journal, positions, pulse, clock, DeadLetters(None, clock)).step()
         assert pulse.notes == 1

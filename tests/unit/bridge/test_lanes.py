@@ -161,21 +161,26 @@ async def test_records_without_a_key_are_done_in_order() -> None:
 
 
 @pytest.mark.parametrize("key", [None, b"a"])
-async def test_a_fault_in_the_work_is_raised_as_it_is(key: bytes | None) -> None:
-    topic = Topic()
+async def test_a_fault_in_the_work_holds_up_nothing(key: bytes | None) -> None:
+    topic, work = Topic(), Work()
 
     async def broken(record: Received) -> None:
-        raise ValueError(record.offset)
+        if record.offset == 5:
+            raise RecursionError
+        await work(record)
 
-    lanes = Lanes(topic, broken)
-    topic.put((5, key))
-    duty = asyncio.create_task(lanes.work())
-    try:
-        await lanes.take()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        with pytest.raises(ValueError, match="5"):
-            await lanes.take()
-    finally:
-        duty.cancel()
-        await asyncio.wait([duty])
+    topic.put((5, key), (6, key), (7, b"other"))
+    async with working(Lanes(topic, broken)):
+        await becomes(topic.committed, [5, 6, 7])
+    assert sorted(work.done) == [6, 7]
+
+
+async def test_what_is_done_behind_a_record_that_is_not_does_not_count_as_open() -> None:
+    topic, work = Topic(), Work()
+    work.kept = {0}
+    topic.put(*((offset, b"%d" % offset) for offset in range(1000)))
+    async with working(Lanes(topic, work, most=4)):
+        await becomes(work.done, range(1, 1000), in_order=False)
+        assert topic.committed == []
+        work.kept.clear()
+        await becomes(topic.committed, range(1000))

@@ -111,7 +111,8 @@ async def test_its_lag_begins_when_something_waits_and_ends_when_all_is_delivere
     elsewhere.away = False
     await relay.step()
     assert relay.lag > 0
-    await relay.step()
+    while await relay.step() == 0:
+        pass
     assert (relay.lag, elsewhere.got) == (0, list("abcde"))
 
 
