@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,8 +41,12 @@ class Version:
     loaded: Loaded
     choice: Choice
     stem: ZygoteClient
+    own_stem: bool
+    free: Callable[[], None]
+    """Gives the stem back."""
     zygote: ZygoteClient | None = None
     spares: Spares | None = None
+    closed: bool = False
     used: float = field(default_factory=time.monotonic)
 
     def stale(self) -> str | None:
@@ -55,8 +59,12 @@ class Version:
 
     @property
     def pids(self) -> list[int]:
-        """Processes that are kept for it."""
-        return [*([self.zygote.pid] if self.zygote else ()), *(self.spares.pids if self.spares else ())]
+        """Processes that are kept for it; a stem of its own, too."""
+        return [
+            *([self.stem.pid] if self.own_stem else ()),
+            *([self.zygote.pid] if self.zygote else ()),
+            *(self.spares.pids if self.spares else ()),
+        ]
 
     async def child(self, env: Mapping[str, str], *, own: bool) -> ChildProcess:
         """A child that has or gets the code; ``own``: ``env`` is of this run alone, so no spare has it.
@@ -88,6 +96,9 @@ class Version:
             await self.spares.close()
         if self.zygote is not None:
             await self.zygote.close()
+        if not self.closed:
+            self.closed = True
+            self.free()
 
 
 class Codebases:
@@ -216,10 +227,18 @@ class Codebases:
     async def _load(self, codebase: Codebase) -> Version:
         env = self.environment(dict(codebase.env))
         stem = await self._stems.get(env, codebase.root)
+        try:
+            return await self._load_from(stem, codebase, env)
+        except BaseException:
+            self._stems.release(stem)
+            raise
+
+    async def _load_from(self, stem: ZygoteClient, codebase: Codebase, env: dict[str, str]) -> Version:
         loaded = await self._probe(stem, codebase, env)
         asked = codebase.start or (loaded.task_type.start if loaded.task_type else None)
         choice = Choice("cold", loaded.problem) if loaded.problem else choose(loaded.findings, asked)
-        version = Version(codebase, loaded, choice, stem)
+        own = not self._stems.is_default(stem)
+        version = Version(codebase, loaded, choice, stem, own, lambda: self._stems.release(stem))
         if choice.start == "forked":
             zygote = ZygoteClient(env)
             await zygote.branch_off(stem)

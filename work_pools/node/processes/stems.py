@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from work_pools.node.forked.stamps import Stamp, stamp_of
@@ -32,7 +32,7 @@ FIXED = (
 PER_RUN = ("PREFECT__",)
 """But these are Prefect's own of one run, read when they are needed."""
 MOST = 4
-"""Stems kept beside the default one; the one unused for longest goes first."""
+"""Stems kept beside the default one that nobody uses; the one unused for longest goes first."""
 _log = logging.getLogger("skald.node.stems")
 
 
@@ -48,18 +48,21 @@ class Key:
     files: tuple[tuple[str, Stamp | None], ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Making:
-    """A stem that is there or on its way, and what it was wanted for."""
+    """A stem that is there or on its way, what it was wanted for, and how many use it."""
 
     wanted: Mapping[str, str]
     task: asyncio.Task[ZygoteClient]
+    users: int = 0
+    free: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Stems:
-    """The default one has the node's own environment."""
+    """The default one has the node's own environment. A stem stays as long as somebody uses it: see ``get``."""
 
     def __init__(self) -> None:
+        self._in_use: dict[ZygoteClient, Making] = {}
         self._asked: frozenset[str] = frozenset()
         self._base: Mapping[str, str] = {}
         self._made: dict[Key, Making] = {}
@@ -72,7 +75,26 @@ class Stems:
             ZygoteGone: it could not be started.
         """
         self._base = environment({})
-        return await self.get(self._base)
+        stem = await self.get(self._base)
+        self.release(stem)
+        return stem
+
+    def is_default(self, stem: ZygoteClient) -> bool:
+        making = self._made.get(self._key(self._base))
+        return (
+            making is not None
+            and making.task.done()
+            and _came_up(making.task)
+            and making.task.result() is stem
+        )
+
+    def release(self, stem: ZygoteClient) -> None:
+        """What ``get`` gave is not needed any more."""
+        making = self._in_use[stem]
+        self._leave(making)
+        if not making.users:
+            del self._in_use[stem]
+            self._evict()
 
     def serve_both(self, one: Mapping[str, str], other: Mapping[str, str]) -> bool:
         """Whether both environments can be entered in one interpreter."""
@@ -80,6 +102,8 @@ class Stems:
 
     async def get(self, wanted: Mapping[str, str], folder: str = "/") -> ZygoteClient:
         """One in which ``wanted`` and ``folder`` can be entered: what is read at the start was so from the start.
+
+        It is the caller's until ``release``.
 
         Raises:
             ZygoteGone: it could not be started.
@@ -90,13 +114,31 @@ class Stems:
             if making is None or (making.task.done() and not _came_up(making.task)):
                 making = Making(wanted, asyncio.create_task(self._make(wanted, key.folder)))
             self._made[key] = making
-            for old in list(self._made)[: -MOST - 1]:
-                if old not in (key, self._key(self._base)):
-                    self._end_when_idle(self._made.pop(old).task)
-            stem = await asyncio.shield(making.task)
+            making.users += 1
+            making.free.clear()
+            try:
+                stem = await asyncio.shield(making.task)
+            except BaseException:
+                self._leave(making)
+                raise
             # Only now is it known which variables its start has read.
             if self.serve_both(wanted, making.wanted):
+                self._in_use[stem] = making
                 return stem
+            self._leave(making)
+
+    def _leave(self, making: Making) -> None:
+        making.users -= 1
+        if not making.users:
+            making.free.set()
+
+    def _evict(self) -> None:
+        base = self._key(self._base)
+        unused = [
+            key for key, each in self._made.items() if key != base and not each.users and each.task.done()
+        ]
+        for key in unused[:-MOST]:
+            self._end_when_idle(self._made.pop(key))
 
     async def refresh(self) -> None:
         """Give up those that have imported what has changed since; the next ``get`` makes them anew."""
@@ -104,7 +146,7 @@ class Stems:
             stem = making.task.result() if _came_up(making.task) else None
             if stem is not None and await asyncio.to_thread(stem.look):
                 self._made = {key: each for key, each in self._made.items() if each is not making}
-                self._end_when_idle(making.task)
+                self._end_when_idle(making)
 
     async def close(self) -> None:
         making = [each.task for each in self._made.values()]
@@ -143,10 +185,12 @@ class Stems:
             if (name.startswith(FIXED) and not name.startswith(PER_RUN)) or name in self._asked
         )
 
-    def _end_when_idle(self, task: asyncio.Task[ZygoteClient]) -> None:
+    def _end_when_idle(self, making: Making) -> None:
         async def end() -> None:
-            stem = await task
+            stem = await making.task
             try:
+                if making.users:
+                    await making.free.wait()
                 await stem.idle()
             finally:
                 await asyncio.shield(stem.close())
