@@ -47,7 +47,7 @@ async def good_cancel(services: Services, client: PrefectClient, run: FlowRun) -
     async def cancelled() -> bool:
         return (await client.read_flow_run(run.id)).state_type in ("CANCELLED", "CANCELLING")
 
-    await auntil(cancelled, 30, f"{task} is cancelled; the bridge: {services.bridge.log()[-3000:]}")
+    await auntil(cancelled, 90, f"{task} is cancelled; the bridge: {services.bridge.log()[-3000:]}")
 
 
 async def good_run(services: Services, client: PrefectClient, deployed: Deployed) -> UUID:
@@ -81,7 +81,7 @@ async def test_any_bytes_in_any_topic(services: Services, client: PrefectClient,
     async def put(value: bytes) -> None:
         nonlocal sent
         for topic in COMMANDS:
-            for key in (b"odd", None, b"\xff"):
+            for key in (b"odd", b"\xff"):
                 producer.produce(topic, value, key)
                 sent += 1
         assert producer.flush(20) == 0
@@ -89,7 +89,7 @@ async def test_any_bytes_in_any_topic(services: Services, client: PrefectClient,
     async def good() -> None:
         await good_cancel(services, client, await good_document(services, client, deployed))
 
-    await in_turns(records(60), put, good)
+    await in_turns(records(45), put, good)
     await auntil(lambda: _caught_up(services), 60, f"all is committed: {services.bridge.log()[-3000:]}")
     services.bridge.kill()
     services.bridge.start()

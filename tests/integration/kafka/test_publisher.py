@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from skald_bridge.adapters.kafka import KafkaPublisher
 from skald_bridge.adapters.kafka_topics import Topics
-from skald_bridge.domain.errors import Rejected
+from skald_bridge.domain.errors import Denied
 from skald_bridge.domain.messages import Message
 from skald_bridge.wire.topics import OURS, STATE
 from tests.services.consumed import consumed
@@ -79,6 +79,36 @@ async def test_a_user_and_a_password(broker: Kafka, listener: str) -> None:
         await kafka.publish(messages(0, 10))
     assert len(consumed(broker.client(), STATE)) == 10
     async with publisher({**connection, "sasl.password": "wrong"}) as kafka:
-        with pytest.raises(Rejected, match="KAFKA_PASSWORD") as refused:
+        with pytest.raises(Denied, match="KAFKA_PASSWORD") as refused:
             await kafka.publish(messages(0, 1))
         assert "wrong" not in str(refused.value)
+
+
+async def test_what_a_broker_refuses_for_its_size_is_named_and_the_rest_is_stored(broker: Kafka) -> None:
+    async with publisher(broker.client()) as kafka:
+        await kafka.publish(messages(0, 1))
+        _limit(broker, 5000)
+        large = Message(STATE, "task-1", b'"' + b"x" * 20_000 + b'"')
+        batch = [*messages(1, 400), large, *messages(401, 400), Message(STATE, "\ud800", b"1")]
+        refused = await kafka.publish(batch)
+        assert [message for message, _ in refused] == [large, batch[-1]]
+        assert await kafka.publish([large]) != []
+        assert await kafka.publish(messages(801, 10)) == []
+    found = consumed(broker.client(), STATE)
+    assert {value for _, value in found} == set(range(811))
+    for key in {key for key, _ in found}:
+        values = list(dict.fromkeys(value for of, value in found if of == key))
+        assert values == sorted(values), "each of a key's messages comes after those before it"
+
+
+def _limit(broker: Kafka, size: int) -> None:
+    """The broker's own limit for one batch of the topic."""
+    change = ConfigResource(
+        ResourceType.TOPIC,
+        STATE,
+        incremental_configs=[
+            ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+        ],
+    )
+    for answer in AdminClient(broker.client()).incremental_alter_configs([change]).values():
+        answer.result(20)

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +18,19 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
+from skald_bridge.adapters.clock import SystemClock
 from skald_bridge.adapters.mongo_archive import BATCH, MongoArchive, redacted
+from skald_bridge.adapters.sqlite import SqlitePositions
+from skald_bridge.adapters.sqlite_file import SqliteFile
+from skald_bridge.domain.commands import Controller
+from skald_bridge.domain.dead_letters import Kind
 from skald_bridge.domain.errors import InvalidInput, Unavailable
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus
+from skald_bridge.domain.records import TaskDocument
 from skald_bridge.domain.wanted import Wanted
+from skald_bridge.services.dead_letters import DeadLetters
+from skald_bridge.services.outlets import to_mongo
 from tests.contract.records import AT, document, task_id
 from tests.services.mongo import Mongo
 
@@ -284,3 +293,46 @@ def test_credentials_are_redacted() -> None:
     uri = SecretStr("mongodb://skald:hunter2@db1:27017,db2:27017/?tls=true")
     assert redacted("auth of skald:hunter2 or hunter2 failed", uri) == "auth of *** or *** failed"
     assert redacted("h:1 refused", SecretStr("mongodb://h:1")) == "h:1 refused"
+
+
+def nested(levels: int) -> dict[str, Any]:
+    made: dict[str, Any] = {"n": 1}
+    for _ in range(levels):
+        made = {"n": made}
+    return made
+
+
+@pytest.mark.parametrize(
+    "attachments",
+    [{"big": "x" * 9_000_000}, nested(400), {"text": "\ud800"}],
+    ids=["9-mb", "400-levels", "surrogate"],
+)
+async def test_what_mongodb_does_not_take_stops_no_other_and_its_status_is_written(
+    archive: MongoArchive, plain: Collection[dict[str, Any]], tmp_path: Path, attachments: dict[str, Any]
+) -> None:
+    documents = [document(task_id()) for _ in range(5)]
+    documents[2] = replace(documents[2], attachments=attachments)
+    aside = DeadLetters(None, SystemClock())
+    feed = Changed(documents)
+    async with SqliteFile(tmp_path / "journal.db", write=True) as file:
+        (relay,) = to_mongo(feed, SqlitePositions(file), archive, Controller.OURS, aside)
+        await relay.step()
+    found = {each["id"]: each for each in plain.find()}
+    assert set(found) == {each.id for each in documents}
+    odd = found[documents[2].id]
+    assert (odd["lifecycleStatus"], odd["attachments"]) == ("Running", {})
+    assert all(found[each.id]["attachments"] for each in documents if each is not documents[2])
+    assert aside.counts == {Kind.DELIVERY: 1}
+
+
+class Changed:
+    """A feed of documents."""
+
+    def __init__(self, documents: list[TaskDocument]) -> None:
+        self._documents = documents
+
+    async def changed(self, after: int, limit: int) -> list[tuple[int, TaskDocument]]:
+        return list(enumerate(self._documents, 1))[after:][:limit]
+
+    async def revised(self, after: int, limit: int) -> list[tuple[int, TaskDocument]]:
+        return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 from redis import Redis
 
+from skald_bridge.adapters.redis_peers import RedisPeers
 from skald_bridge.adapters.redis_pulse import RedisConfig, RedisPulse, stale
 from skald_bridge.domain.effects import EndPulse
 from skald_bridge.domain.errors import Unavailable
@@ -220,3 +221,47 @@ async def test_users_passwords_and_what_is_said_of_them(tmp_path_factory: pytest
                     await pulse.beat([N1], [A], NOW)
             assert "hunter" not in str(caught.value) + repr(bad)
             assert caught.value.remedy and "REDIS_PASSWORD" in caught.value.remedy
+
+
+@pytest.mark.parametrize("key", ["skalds:hash", "skalds:mode:hash"])
+async def test_a_key_of_another_type_spoils_no_other_beat(pulse: RedisPulse, plain: Redis, key: str) -> None:
+    plain.set(key, "odd")
+    await pulse.beat([N1], [A], NOW)
+    assert plain.get("task:a:heartbeat") is not None
+    assert plain.get("skalds:n1:heartbeat") is not None
+    assert "WRONGTYPE" in (pulse.odd or "")
+    plain.delete(key)
+    await pulse.beat([N1], [A], NOW)
+    assert pulse.odd is None
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        lambda plain, key: plain.set(key, "y"),
+        lambda plain, key: plain.set(key, "[" * 200_000),
+        lambda plain, key: plain.sadd(key, "y"),
+        lambda plain, key: plain.hset(key, "a", "b"),
+    ],
+    ids=["text", "deep", "set", "hash"],
+)
+@pytest.mark.parametrize("name", ["allow-task-class-name", "all-task"])
+async def test_a_node_with_odd_keys_is_unusable_and_hides_no_other(
+    pulse: RedisPulse, plain: Redis, put: Callable[[Redis, str], object], name: str
+) -> None:
+    plain.hset("skalds:hash", mapping={"odd": "99999999999999", "good": "99999999999999"})
+    plain.rpush("skalds:good:allow-task-class-name", "Probe")
+    put(plain, f"skalds:odd:{name}")
+    found = {guest.id: guest for guest in await RedisPeers(pulse).nodes()}
+    assert found[NodeId("good")].task_types == ("Probe",)
+    assert (found[NodeId("odd")].task_types, found[NodeId("odd")].tasks) == ((), frozenset())
+
+
+async def test_a_full_redis_is_not_one_to_be_started(pulse: RedisPulse, plain: Redis) -> None:
+    plain.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(Unavailable) as caught:
+            await pulse.beat([N1], [A], NOW)
+    finally:
+        plain.config_set("maxmemory", "0")
+    assert "maxmemory" in (caught.value.remedy or "")
