@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid5
 
 from skald_bridge.domain.causes import Reported
 from skald_bridge.domain.documents import exception_of, moved_on, next_record
 from skald_bridge.domain.facts import State
 from skald_bridge.domain.ids import StateId
+from skald_bridge.domain.lifecycle import CLOSED
 from skald_bridge.domain.records import FOREIGN, JournalRecord, TaskDocument
+from skald_bridge.domain.values import json_bytes
 
+MOST_KEPT = 256 * 2**10
+"""Bytes of attachments that the archive keeps of a task that was refused: they would be written twice."""
 _NAMESPACE = UUID("5f6d4f1e-6b0a-4c8e-9d8b-0d0a9b1c7e55")
 
 
@@ -19,17 +24,18 @@ def foreign(
 ) -> tuple[JournalRecord, TaskDocument]:
     """The next record of such a task, and its document; a state of Prefect's may have gone before."""
     new = cause.new
+    attachments, note = _kept(cause)
     number = last.sequence + 1 if last is not None else 1
     state = State(
         id=StateId(str(uuid5(_NAMESPACE, f"{new.id} {number} {cause.state}"))),
         type=cause.state,
         name=cause.state.capitalize(),
         at=cause.at,
-        message=cause.message,
+        message=f"{cause.message or cause.state.capitalize()} {note}" if note else cause.message,
     )
     record = next_record(state, last, task=new.id, class_name=new.class_name)
     record = replace(record, node=cause.node or record.node)
-    if document is not None and document.foreign:
+    if document is not None and _continues(document, cause, attachments):
         return record, moved_on(document, record)
     fresh = TaskDocument(
         id=new.id,
@@ -44,7 +50,7 @@ def foreign(
         deadline=new.deadline,
         lifecycle=record.lifecycle,
         priority=new.priority,
-        attachments=new.attachments,
+        attachments=attachments,
         state_id=record.id,
         sequence=record.sequence,
         state_name=record.name,
@@ -56,3 +62,19 @@ def foreign(
         | ({"dependencies": list(new.dependencies)} if new.dependencies else {}),
     )
     return record, fresh
+
+
+def _kept(cause: Reported) -> tuple[dict[str, Any], str | None]:
+    """The attachments to keep, and what to say where they are left out."""
+    if not cause.state.terminal or cause.node is not None:
+        return cause.new.attachments, None
+    if (size := json_bytes(cause.new.attachments)) <= MOST_KEPT:
+        return cause.new.attachments, None
+    return {}, f"(Its attachments, {size / 2**20:.1f} MiB, are not kept.)"
+
+
+def _continues(document: TaskDocument, cause: Reported, attachments: dict[str, Any]) -> bool:
+    """Not so for a task that is made anew of what its document says by now."""
+    if not document.foreign or (document.lifecycle in CLOSED and not cause.state.terminal):
+        return False
+    return document.class_name == cause.new.class_name and document.attachments == attachments
