@@ -93,9 +93,7 @@ class MongoDocuments:
     async def _refuse_shortly(self, wanted: Mapping[str, Any], error: Exception) -> None:
         """Where the reason finds no room; ``Failed`` needs less than what stands there."""
         try:
-            await self._tasks.update_one(
-                wanted, {"$set": {"lifecycleStatus": LifecycleStatus.FAILED.value}}
-            )
+            await self._tasks.update_one(wanted, {"$set": {"lifecycleStatus": LifecycleStatus.FAILED.value}})
         except (WriteError, DocumentTooLarge, BSONError):
             raise InvalidInput(f"MongoDB does not take that it is Failed: {error!s:.{_SAID}}") from error
 
@@ -122,7 +120,7 @@ class MongoDocuments:
         left = _MOST_BYTES
         async with self._archive.answering():
             async for row in self._raw.find(wanted).sort(_URGENT_FIRST).limit(limit):
-                found.append(_found(row.raw))
+                found.append(_found(bytes(row.raw)))
                 left -= len(row.raw)
                 if left < 0:
                     break

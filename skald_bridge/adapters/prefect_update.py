@@ -101,7 +101,8 @@ class Updates(Commands):
         deployment = await self._deployment(found)
         if deployment is None:
             raise Rejected(
-                f"Task {task} cannot begin again: its deployment is gone", remedy="Give the task an id of its own."
+                f"Task {task} cannot begin again: its deployment is gone",
+                remedy="Give the task an id of its own.",
             )
         _, parameters = parameters_of(deployment, attachments)
         check(parameters, deployment.get("parameter_openapi_schema"))

@@ -40,7 +40,9 @@ def value(text: str) -> Any:
     try:
         return json.loads(text)
     except RecursionError:
-        raise InvalidInput("A value is nested too deep.", remedy=f"Nest at most {MOST_DEPTH} levels.") from None
+        raise InvalidInput(
+            "A value is nested too deep.", remedy=f"Nest at most {MOST_DEPTH} levels."
+        ) from None
     except ValueError:
         return text
 

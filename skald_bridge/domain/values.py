@@ -81,7 +81,7 @@ def check_name(text: str, field: str, most: int, *, empty: bool = True, lines: b
         raise InvalidInput(f"{field}: it is empty", remedy=f"Give {field} a value.")
     if len(text) > most:
         raise InvalidInput(f"{field}: it has {len(text)} characters", remedy=f"Write at most {most}.")
-    if any(ord(one) < 32 and not (lines and one in "\t\n\r") or ord(one) == 127 for one in text):
+    if any((ord(one) < 32 and not (lines and one in "\t\n\r")) or ord(one) == 127 for one in text):
         raise InvalidInput(f"{field}: it has a control character", remedy="Leave control characters out.")
 
 

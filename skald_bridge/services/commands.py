@@ -277,7 +277,8 @@ class Commands:
 def _other_class(known: str, new: NewTask, *, goes_on: bool) -> Rejected:
     kind = GoesOn if goes_on else Rejected
     return kind(
-        f"id: there is a task {new.id} already, of className {known}", remedy="Give the task an id of its own."
+        f"id: there is a task {new.id} already, of className {known}",
+        remedy="Give the task an id of its own.",
     )
 
 

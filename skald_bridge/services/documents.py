@@ -184,7 +184,10 @@ class Desk:
     async def _is_anew(self, found: Found, task: TaskId) -> bool:
         """Whether the document of a task that has ended was written since, or has only not been told the end yet."""
         name = _name(found)
-        if (last := self._last.get(task)) is not None and (last, self._taken.get(last)) != (name, _digest(found)):
+        if (last := self._last.get(task)) is not None and (last, self._taken.get(last)) != (
+            name,
+            _digest(found),
+        ):
             return True
         if await self.owed(task):
             return False

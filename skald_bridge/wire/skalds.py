@@ -102,13 +102,8 @@ def new_task_of(submitted: Submitted, now: datetime) -> NewTask:
 def _check_fields(submitted: Submitted) -> None:
     check_id(submitted.id)
     check_name(submitted.class_name, "className", LONGEST_NAME, empty=False)
-    for field, text in (
-        ("source", submitted.source),
-        ("name", submitted.name),
-        ("executor", submitted.executor),
-        ("mode", submitted.mode),
-    ):
-        check_name(text or "", field, LONGEST_NAME)
+    for field in ("source", "name", "executor", "mode"):
+        check_name(getattr(submitted, field) or "", field, LONGEST_NAME)
     check_name(submitted.description or "", "description", LONGEST_DESCRIPTION, lines=True)
     wanted = submitted.dependencies or []
     if len(wanted) > MOST_DEPENDENCIES:
@@ -271,12 +266,8 @@ def _ms(field: str, ms: int) -> datetime:
         return from_ms(ms)
     except (OverflowError, ValueError, OSError) as error:
         raise InvalidInput(
-            f"{field}: {_short(ms)} is no time", remedy="Give Unix time in milliseconds; 0 is none."
+            f"{field}: no time has this number", remedy="Give Unix time in milliseconds; 0 is none."
         ) from error
-
-
-def _short(number: int) -> str:
-    return str(number) if abs(number) < 10**20 else "such a number"
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -25,7 +25,10 @@ _SHAPE = "Write TaskWorkers: and under it NAME: {className: â€¦, isPersistent: â
 
 @dataclass(frozen=True)
 class Entry:
-    """One task. ``attachments`` are as written, dates as text; ``is_persistent`` is true unless the file says otherwise."""
+    """One task.
+
+    ``attachments`` are as written, dates as text; ``is_persistent`` is true unless the file says otherwise.
+    """
 
     id: str
     class_name: str

@@ -52,9 +52,7 @@ class MemoryEngine:
             raise Rejected("not ended")
         labels = {**there.labels, **said["labels"]}
         revised = there.revision + 1
-        self.tasks[task] = replace(
-            there, attachments=dict(attachments), revision=revised, labels=labels
-        )
+        self.tasks[task] = replace(there, attachments=dict(attachments), revision=revised, labels=labels)
         return self.move(task, StateType.SCHEDULED)
 
     async def read(self, tasks: Sequence[TaskId]) -> dict[TaskId, Task]:

@@ -67,7 +67,9 @@ def test_what_is_refused_is_named_with_its_path_and_a_remedy(value: Any, path: s
 
 
 def test_what_is_within_bounds_passes() -> None:
-    check_values({"n": [2**63 - 1, -(2**63), 1.5, None, True, "größe 🎬", {}], "deep": nested(MOST_DEPTH - 1)})
+    check_values(
+        {"n": [2**63 - 1, -(2**63), 1.5, None, True, "größe 🎬", {}], "deep": nested(MOST_DEPTH - 1)}
+    )
     check_values({"t": "x" * (MOST_BYTES - 8)})
     with pytest.raises(InvalidInput):
         check_values({"t": "x" * (MOST_BYTES - 7)})
