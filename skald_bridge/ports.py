@@ -145,7 +145,7 @@ class Engine(Protocol):
         name: str | None = None,
         labels: Mapping[str, Any] | None = None,
         held: bool = False,
-    ) -> Task:
+    ) -> None:
         """A new attempt of a task that has ended, with these attachments as a new revision.
 
         ``labels`` take the place of those of the same names. Raises ``InvalidInput``, ``Rejected``: nothing is

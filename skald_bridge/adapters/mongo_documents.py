@@ -120,14 +120,14 @@ class MongoDocuments:
         left = _MOST_BYTES
         async with self._archive.answering():
             async for row in self._raw.find(wanted).sort(_URGENT_FIRST).limit(limit):
-                found.append(_found(bytes(row.raw)))
+                found.append(found_of(bytes(row.raw)))
                 left -= len(row.raw)
                 if left < 0:
                     break
         return found
 
 
-def _found(raw: bytes) -> Found:
+def found_of(raw: bytes) -> Found:
     """Each is decoded by itself: what one of them holds is no other's trouble."""
     problem = None
     try:

@@ -89,7 +89,7 @@ class Updates(Commands):
         name: str | None = None,
         labels: Mapping[str, Any] | None = None,
         held: bool = False,
-    ) -> Task:
+    ) -> None:
         check_values(attachments)
         run = await self.row(task)
         found = (await self._tasks([run]))[0]
@@ -116,7 +116,6 @@ class Updates(Commands):
             kept = {label: own[label] for label in changed if label in own}
             await self._write(found, before, kept, name=found.name)
             raise
-        return await self.task(task)
 
     async def _write(
         self, task: Task, parameters: dict[str, Any], labels: Mapping[str, Any], *, name: str | None = None

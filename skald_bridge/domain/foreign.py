@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 from uuid import UUID, uuid5
 
 from skald_bridge.domain.causes import Reported
+from skald_bridge.domain.commands import NewTask
 from skald_bridge.domain.documents import exception_of, moved_on, next_record
 from skald_bridge.domain.facts import State
 from skald_bridge.domain.ids import StateId
@@ -24,18 +24,17 @@ def foreign(
 ) -> tuple[JournalRecord, TaskDocument]:
     """The next record of such a task, and its document; a state of Prefect's may have gone before."""
     new = cause.new
-    attachments, note = _kept(cause)
     number = last.sequence + 1 if last is not None else 1
     state = State(
         id=StateId(str(uuid5(_NAMESPACE, f"{new.id} {number} {cause.state}"))),
         type=cause.state,
         name=cause.state.capitalize(),
         at=cause.at,
-        message=f"{cause.message or cause.state.capitalize()} {note}" if note else cause.message,
+        message=cause.message,
     )
     record = next_record(state, last, task=new.id, class_name=new.class_name)
     record = replace(record, node=cause.node or record.node)
-    if document is not None and _continues(document, cause, attachments):
+    if document is not None and _continues(document, cause):
         return record, moved_on(document, record)
     fresh = TaskDocument(
         id=new.id,
@@ -50,7 +49,7 @@ def foreign(
         deadline=new.deadline,
         lifecycle=record.lifecycle,
         priority=new.priority,
-        attachments=attachments,
+        attachments=new.attachments,
         state_id=record.id,
         sequence=record.sequence,
         state_name=record.name,
@@ -64,17 +63,17 @@ def foreign(
     return record, fresh
 
 
-def _kept(cause: Reported) -> tuple[dict[str, Any], str | None]:
-    """The attachments to keep, and what to say where they are left out."""
-    if not cause.state.terminal or cause.node is not None:
-        return cause.new.attachments, None
-    if (size := json_bytes(cause.new.attachments)) <= MOST_KEPT:
-        return cause.new.attachments, None
-    return {}, f"(Its attachments, {size / 2**20:.1f} MiB, are not kept.)"
+def bounded(new: NewTask, reason: str) -> tuple[NewTask, str]:
+    """A task that is refused as it is to be kept, and the reason, which says so where something is left out."""
+    if (size := json_bytes(new.attachments)) <= MOST_KEPT:
+        return new, reason
+    note = f"its attachments, {size / 2**20:.1f} MiB, are not kept"
+    return replace(new, attachments={}), f"{reason} ({note})"
 
 
-def _continues(document: TaskDocument, cause: Reported, attachments: dict[str, Any]) -> bool:
+def _continues(document: TaskDocument, cause: Reported) -> bool:
     """Not so for a task that is made anew of what its document says by now."""
     if not document.foreign or (document.lifecycle in CLOSED and not cause.state.terminal):
         return False
-    return document.class_name == cause.new.class_name and document.attachments == attachments
+    new = cause.new
+    return (document.class_name, document.attachments) == (new.class_name, new.attachments)

@@ -16,6 +16,7 @@ from skald_bridge.domain.dependencies import DEPENDENCIES_LABEL, cycle, cycle_te
 from skald_bridge.domain.documents import DESCRIPTION_LABEL, PERSISTENT_LABEL
 from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected, Unavailable
 from skald_bridge.domain.facts import Task
+from skald_bridge.domain.foreign import bounded
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import CLOSED, LifecycleStatus, StateType
 from skald_bridge.domain.records import TaskDocument
@@ -114,14 +115,11 @@ class Commands:
     async def restart(self, new: NewTask) -> None:
         """A new attempt of a task that has ended, with what is asked for now. Raises as ``create``."""
         unless_said = {PERSISTENT_LABEL: False, DESCRIPTION_LABEL: "", DEPENDENCIES_LABEL: written(())}
-        made = await self._engine.restart(
-            new.id,
-            new.attachments,
-            name=new.name,
-            labels={**unless_said, **new.labels()},
-            held=self._waits(new),
-        )
-        await self._mirror.answered(made)
+        labels, held = {**unless_said, **new.labels()}, self._waits(new)
+        await self._engine.restart(new.id, new.attachments, name=new.name, labels=labels, held=held)
+        with suppress(Unavailable):
+            # No state tells of its attachments, and it may have gone on already.
+            await self._mirror.look([new.id])
 
     async def look(self, task: TaskId) -> bool:
         """Ask Prefect for the task; whether there was a state of it that nobody had heard of."""
@@ -138,14 +136,16 @@ class Commands:
         await self._archive.put([document])
         self._mirror.written()
 
-    async def refuse(self, new: NewTask, reason: str, *, cancelled: bool = False) -> None:
-        """The task ends before it began, and says why wherever tasks are looked at."""
+    async def refuse(self, new: NewTask, reason: str, *, cancelled: bool = False) -> str:
+        """The task ends before it began, and says why wherever tasks are looked at: what is returned."""
+        new, reason = bounded(new, reason)
         now, state = self._clock.now(), StateType.CANCELLED if cancelled else StateType.FAILED
         reports = [Reported(new, state, now, reason)]
         known = await self.known(new.id)
         if known is not None and known.lifecycle in CLOSED:
             reports.insert(0, Reported(new, StateType.SCHEDULED, now, "It was given again"))
         await self._mirror.report(reports)
+        return reason
 
     async def _is_lent(self, known: TaskDocument, new: NewTask) -> bool:
         """Whether a Skalds node has it, just as it is asked for. Raises ``Rejected`` where it is another task."""

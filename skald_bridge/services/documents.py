@@ -207,9 +207,9 @@ class Desk:
     async def _tell_refused(self, found: Found, new: NewTask, reason: str) -> None:
         self._commands.count("create", "rejected")
         _log.warning("document %s: %s", _shown(new.id), reason)
-        await self._commands.refuse(new, reason)
+        told = await self._commands.refuse(new, reason)
         self._remember(found)
-        await self._mark(found, reason)
+        await self._mark(found, told)
 
     async def _refuse(self, found: Found, reason: str) -> None:
         """One that cannot be read: as much of it as can be is told like any other task."""

@@ -39,8 +39,15 @@ async def attempt(client: PrefectClient, task: str, number: int, given: dict[str
 
 
 async def finish(services: Services, client: PrefectClient, run: FlowRun, task: str) -> None:
+    """What was known of an earlier attempt may come a moment late."""
     await live(client, run.id, life("n1"))
-    await status(services, task, "Finished")
+    number = run.run_count + 1
+
+    async def finished() -> bool:
+        found = await asyncio.to_thread(services.task, task)
+        return (found.get("lifecycleStatus"), found.get("attempt")) == ("Finished", number)
+
+    await auntil(finished, 30, f"attempt {number} is Finished: {services.bridge.log()[-3000:]}")
 
 
 async def test_one_document_that_nobody_can_take_holds_up_no_other(

@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from skald_bridge.adapters.mongo_archive import MongoArchive
-from skald_bridge.adapters.mongo_documents import MongoDocuments
+from skald_bridge.adapters.mongo_documents import MongoDocuments, found_of
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.domain.ids import TaskId
 from tests.services.mongo import Mongo
@@ -39,6 +39,23 @@ UNREADABLE: dict[str, tuple[Any, str]] = {
     "text": (garbled(made("bad", note="@@")), "note: "),
     "key": (garbled(made("bad", attachments={"@@": 1})), "attachments.\ufffd\ufffd: "),
 }
+DATES = {name: UNREADABLE[name] for name in ("date", "date before")}
+"""A real server may mend text by itself."""
+
+
+@pytest.mark.parametrize(("bad", "field"), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_what_is_in_the_way_is_named(bad: Any, field: str) -> None:
+    raw = bad.raw if isinstance(bad, RawBSONDocument) else bson.encode(bad)
+    found = found_of(bytes(raw))
+    assert found.problem is not None and found.problem.startswith(field)
+    assert found.data["id"] == "bad" and found.digest
+    assert found_of(bson.encode(made("good"))).problem is None
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x05\x00\x00\x00", b"\xff" * 40, bson.encode(made("x"))[:-5]])
+def test_what_is_no_bson_is_refused_alone(raw: bytes) -> None:
+    found = found_of(raw)
+    assert found.problem or found.data == {}
 
 
 @pytest.fixture
@@ -47,7 +64,7 @@ async def archive(any_mongo: Mongo) -> AsyncIterator[MongoArchive]:
         yield archive
 
 
-@pytest.mark.parametrize(("bad", "field"), UNREADABLE.values(), ids=UNREADABLE.keys())
+@pytest.mark.parametrize(("bad", "field"), DATES.values(), ids=DATES.keys())
 async def test_it_is_named_and_refused_and_the_others_are_read(
     any_mongo: Mongo, archive: MongoArchive, bad: Any, field: str
 ) -> None:

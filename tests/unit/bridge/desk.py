@@ -45,7 +45,7 @@ class MemoryEngine:
         self.tasks[task] = replace(made, labels=dict(said["labels"]))
         return self.move(task, StateType.SCHEDULED)
 
-    async def restart(self, task: TaskId, attachments: Mapping[str, Any], **said: Any) -> Task:
+    async def restart(self, task: TaskId, attachments: Mapping[str, Any], **said: Any) -> None:
         there = self.tasks[task]
         self._answer("restart", there.class_name, attachments)
         if there.state is None or not there.state.type.terminal:
@@ -53,7 +53,7 @@ class MemoryEngine:
         labels = {**there.labels, **said["labels"]}
         revised = there.revision + 1
         self.tasks[task] = replace(there, attachments=dict(attachments), revision=revised, labels=labels)
-        return self.move(task, StateType.SCHEDULED)
+        self.move(task, StateType.SCHEDULED)
 
     async def read(self, tasks: Sequence[TaskId]) -> dict[TaskId, Task]:
         return {task: self.tasks[task] for task in tasks if task in self.tasks}
