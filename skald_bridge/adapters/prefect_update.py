@@ -113,7 +113,7 @@ class Updates(Commands):
             await self.propose_again(task, held=held)
         except SkaldError:
             # What has ended for good keeps what it ended with.
-            kept = {label: own[label] for label in changed if label in own}
+            kept = {label: own[label] for label in changed if label in own} | {REVISION_LABEL: found.revision}
             await self._write(found, before, kept, name=found.name)
             raise
 
