@@ -139,7 +139,9 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
         )
         made.gather(recordings, states_of(journal, TERMINAL), positions)
         if mongo is not None:
-            made.take_documents(mongo[1], settings.controller)
+            made.take_documents(
+                mongo[1], settings.controller, owed=lambda task: archive.is_owed(task, "mongodb")
+            )
         if talk is not None:
             made.take_orders(talk[1], talk[0])
         leads = settings.controller is Controller.OURS

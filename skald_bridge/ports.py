@@ -117,7 +117,8 @@ class Engine(Protocol):
     ) -> Task:
         """A flow run of the deployment for ``class_name``, scheduled for now, or ``held`` until its release.
 
-        ``task`` is the id that Skalds gave it: the task keeps it, and a repeat returns the same task.
+        ``task`` is the id that Skalds gave it: the task keeps it, and a repeat returns the same task as it is by
+        now, ``as_asked`` or not.
         ``priority`` is 0…10, 10 is taken first.
         """
         ...
@@ -138,6 +139,22 @@ class Engine(Protocol):
 
     async def retry(self, task: TaskId, *, after: float = 0) -> None:
         """A new attempt of a task that has ended, in so many seconds."""
+        ...
+
+    async def restart(
+        self,
+        task: TaskId,
+        attachments: Mapping[str, Any],
+        *,
+        name: str | None = None,
+        labels: Mapping[str, Any] | None = None,
+        held: bool = False,
+    ) -> None:
+        """A new attempt of a task that has ended, with these attachments as a new revision.
+
+        ``labels`` take the place of those of the same names. Raises ``InvalidInput``, ``Rejected``: nothing is
+        changed.
+        """
         ...
 
     async def update(
@@ -257,10 +274,15 @@ class Subscription(Protocol):
 
 @dataclass(frozen=True)
 class Found:
-    """A document as it is stored; ``ref`` is the store's own name for it."""
+    """A document as it is stored; ``ref`` is the store's own name for it.
+
+    ``digest`` is another for every change of it. ``problem``: why it cannot be read; ``data`` are what can.
+    """
 
     ref: Any
     data: Mapping[str, Any]
+    digest: str = ""
+    problem: str | None = None
 
 
 class Documents(Protocol):
@@ -289,7 +311,11 @@ class Documents(Protocol):
         ...
 
     async def refuse(self, ref: Any, reason: str, now: datetime) -> None:
-        """Mark as Failed a document that cannot even be named."""
+        """Mark as Failed a document that no task was made of.
+
+        Raises:
+            InvalidInput: the store does not take that, whatever time passes.
+        """
         ...
 
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:

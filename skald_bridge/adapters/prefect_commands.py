@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from skald_bridge.adapters.prefect_deployments import (
     parameters_of,
     place_of,
     queue_name,
+    refusal,
 )
 from skald_bridge.adapters.prefect_mapping import TASK_TAG
 from skald_bridge.adapters.prefect_reading import POOL_TYPE, Reading
@@ -31,6 +33,7 @@ from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected
 from skald_bridge.domain.facts import Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.domain.values import check_values
 
 PAUSE_SECONDS = 10 * 365 * 86400
 _KNOWN_FOR = 120.0
@@ -61,6 +64,7 @@ class Commands(Reading):
         priority: int = 0,
         held: bool = False,
     ) -> Task:
+        check_values(attachments)
         deployment = await self._serving(class_name)
         _, parameters = parameters_of(deployment, attachments)
         given = {**(labels or {}), **({PRIORITY_LABEL: priority} if priority else {})}
@@ -79,8 +83,9 @@ class Commands(Reading):
             )
         except Exception as error:
             self.served.pop(class_name, None)
-            raise _named(class_name, translated(error)) from error
-        return (await self._tasks([run.model_dump(mode="json")]))[0]
+            raise _named(class_name, refusal(error) or translated(error)) from error
+        made = (await self._tasks([run.model_dump(mode="json")]))[0]
+        return replace(made, as_asked=run.parameters == parameters)
 
     async def _serving(self, class_name: str) -> Mapping[str, Any]:
         """``deployment_for``, not asked for each task; Prefect itself checks the parameters."""
@@ -166,6 +171,10 @@ class Commands(Reading):
                 remedy=f"Wait for its end, or `skald cancel {task}` first.",
             )
         await self._propose(task, _again(after), "retried")
+
+    async def propose_again(self, task: TaskId, *, held: bool) -> None:
+        """A new attempt of a task that has ended: now, or once it is released."""
+        await self._propose(task, _held() if held else _again(0), "retried")
 
     async def _propose(self, task: TaskId, state: State[Any], done: str) -> None:
         run = await self.run_id(task)

@@ -11,6 +11,7 @@ from prefect.utilities.schema_tools.validation import ValidationError, validate
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.domain.hints import unknown_field
 
+_SAID = 500
 COMPARE = "Compare with the deployment's parameters in the Prefect UI."
 
 
@@ -75,6 +76,20 @@ def check_names(parameters: Mapping[str, Any], schema: Mapping[str, Any] | None)
         kind = taken["properties"][name]
         reference = kind.get("$ref") or next((part.get("$ref", "") for part in kind.get("allOf", ())), "")
         _known_only(given, taken.get("definitions", {}).get(reference.rpartition("/")[2], kind))
+
+
+def refusal(error: Exception) -> InvalidInput | None:
+    """Why Prefect does not take a request's parameters, such as their size; ``None`` where it says no more."""
+    response = getattr(error, "response", None)
+    if response is None or response.status_code != 422:
+        return None
+    try:
+        first = response.json()["exception_detail"][0]
+        said = str(first["msg"]).removeprefix("Value error, ")[:_SAID]
+        field = ".".join(str(part) for part in first["loc"] if part != "body")[:_SAID]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return InvalidInput(f"{field}: {said}", remedy=COMPARE)
 
 
 def _known_only(given: Mapping[str, Any], schema: Mapping[str, Any]) -> None:

@@ -11,13 +11,14 @@ from prefect.events import Event, RelatedResource, Resource
 
 from skald_bridge.adapters.prefect_api import translated
 from skald_bridge.adapters.prefect_commands import Commands
-from skald_bridge.adapters.prefect_deployments import attachments_parameter, check
+from skald_bridge.adapters.prefect_deployments import attachments_parameter, check, parameters_of, refusal
 from skald_bridge.adapters.prefect_mapping import attachments_of
 from skald_bridge.adapters.prefect_talk import Answer, Talk
-from skald_bridge.domain.errors import Rejected, Unavailable
+from skald_bridge.domain.errors import NotFound, Rejected, SkaldError, Unavailable
 from skald_bridge.domain.facts import Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.domain.values import check_values
 from work_pools.attachments import merge
 from work_pools.messages import (
     POOL_RESOURCE,
@@ -35,7 +36,7 @@ SOON_SECONDS = 0.25
 
 
 class Updates(Commands):
-    """``Engine.update``."""
+    """``Engine.update`` and ``Engine.restart``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,6 +56,7 @@ class Updates(Commands):
         replace: bool = False,
         running: bool = False,
     ) -> Answer:
+        check_values(changes)
         deadline = asyncio.get_running_loop().time() + timeout
         known = self.known_run(task) if running else None
         if known is None:
@@ -79,6 +81,53 @@ class Updates(Commands):
                     return stored
                 patience = RESEND_SECONDS
 
+    async def restart(
+        self,
+        task: TaskId,
+        attachments: Mapping[str, Any],
+        *,
+        name: str | None = None,
+        labels: Mapping[str, Any] | None = None,
+        held: bool = False,
+    ) -> None:
+        check_values(attachments)
+        run = await self.row(task)
+        found = (await self._tasks([run]))[0]
+        if found.state is not None and not found.state.type.terminal:
+            raise Rejected(
+                f"Task {task} is {found.state.name}; only a task that has ended can begin again",
+                remedy="Wait for its end, or cancel it first.",
+            )
+        deployment = await self._deployment(found)
+        if deployment is None:
+            raise Rejected(
+                f"Task {task} cannot begin again: its deployment is gone",
+                remedy="Give the task an id of its own.",
+            )
+        _, parameters = parameters_of(deployment, attachments)
+        check(parameters, deployment.get("parameter_openapi_schema"))
+        before, own = dict(run.get("parameters") or {}), run.get("labels") or {}
+        changed = {**(labels or {}), REVISION_LABEL: found.revision + 1}
+        await self._write(found, parameters, changed, name=name or found.name)
+        try:
+            await self.propose_again(task, held=held)
+        except SkaldError:
+            # What has ended for good keeps what it ended with.
+            kept = {label: own[label] for label in changed if label in own} | {REVISION_LABEL: found.revision}
+            await self._write(found, before, kept, name=found.name)
+            raise
+
+    async def _write(
+        self, task: Task, parameters: dict[str, Any], labels: Mapping[str, Any], *, name: str | None = None
+    ) -> None:
+        given: dict[str, Any] = {"parameters": parameters} | ({} if name is None else {"name": name})
+        try:
+            await self.client.update_flow_run(UUID(task.run), **given)
+            if labels:
+                await self.client.update_flow_run_labels(UUID(task.run), dict(labels))
+        except Exception as error:
+            raise refusal(error) or translated(error) from error
+
     async def _stored(self, task: Task, changes: Mapping[str, Any], replace: bool) -> Answer | None:
         """For a task that has not started; ``None`` for one at work."""
         if _started(task):
@@ -96,11 +145,7 @@ class Updates(Commands):
         stored = {name: merged} if name and attachments_parameter(schema) else {**parameters, **merged}
         check(stored, schema)
         revision = task.revision + 1
-        try:
-            await self.client.update_flow_run(UUID(task.run), parameters=stored)
-            await self.client.update_flow_run_labels(UUID(task.run), {REVISION_LABEL: revision})
-        except Exception as error:
-            raise translated(error) from error
+        await self._write(task, stored, {REVISION_LABEL: revision})
         return "stored", revision, None
 
     async def _schema(self, task: Task) -> Mapping[str, Any] | None:
@@ -109,6 +154,15 @@ class Updates(Commands):
         deployment = await self.call("GET", f"/deployments/{task.deployment_id}")
         schema: Mapping[str, Any] | None = deployment.get("parameter_openapi_schema")
         return schema
+
+    async def _deployment(self, task: Task) -> Mapping[str, Any] | None:
+        if task.deployment_id is None:
+            return None
+        try:
+            found: Mapping[str, Any] = await self.call("GET", f"/deployments/{task.deployment_id}")
+        except NotFound:
+            return None
+        return found
 
     async def _request(self, run: str, pool: str | None, changes: Mapping[str, Any], replace: bool) -> Event:
         related: list[RelatedResource] = []

@@ -141,6 +141,14 @@ class SqliteArchive:
         rows = await self._file.rows("SELECT DISTINCT class_name FROM archive ORDER BY class_name")
         return [row[0] for row in rows]
 
+    async def is_owed(self, task: TaskId, relay: str) -> bool:
+        """Whether the relay of this name has yet to deliver the task's document as it is here."""
+        sql = """
+            SELECT 1 FROM archive
+            WHERE id = ? AND change > coalesce((SELECT position FROM delivered WHERE name = ?), 0)
+        """
+        return bool(await self._file.rows(sql, task, relay))
+
     async def newest(self) -> int:
         """The number of the newest write; 0 before the first."""
         rows = await self._file.rows("SELECT coalesce(max(change), 0) FROM archive")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from skald_bridge.domain.errors import InvalidInput, NotFound
+from skald_bridge.domain.values import MOST_DEPTH
 
 
 def attachments(words: Sequence[str], file: Path | None) -> dict[str, Any]:
@@ -38,6 +39,10 @@ def value(text: str) -> Any:
     """``30`` is a number, ``true`` a truth value, ``"30"`` and everything that is no JSON are text."""
     try:
         return json.loads(text)
+    except RecursionError:
+        raise InvalidInput(
+            "A value is nested too deep.", remedy=f"Nest at most {MOST_DEPTH} levels."
+        ) from None
     except ValueError:
         return text
 
@@ -47,7 +52,7 @@ def _file(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFound(f"--file: there is no file {path}.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput(f"--file: {path} is not JSON: {error}.") from error
     if not isinstance(data, dict):
         raise InvalidInput(f"--file: {path} must hold one JSON object, with the attachments' fields.")

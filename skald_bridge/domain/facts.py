@@ -52,6 +52,8 @@ class Task:
     end: datetime | None = None
     parent: TaskId | None = None
     run: str = ""
+    as_asked: bool = True
+    """Answering ``Engine.create``: whether it has what was asked for; not so where it was made before of other."""
 
 
 @dataclass(frozen=True)

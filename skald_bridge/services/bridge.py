@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from skald_bridge.domain.commands import Controller
@@ -24,11 +24,12 @@ from skald_bridge.ports import (
     Recordings,
     Subscription,
 )
+from skald_bridge.services.bell import Bell
 from skald_bridge.services.commands import Commands
 from skald_bridge.services.dead_letters import DeadLetters, Suspicion
 from skald_bridge.services.deadlines import Deadlines, Overdue
 from skald_bridge.services.dependencies import Dependents
-from skald_bridge.services.documents import Bell, Desk
+from skald_bridge.services.documents import Desk
 from skald_bridge.services.guests import Guests
 from skald_bridge.services.intake import Inbox, Intake, Listener
 from skald_bridge.services.lanes import Lanes
@@ -145,17 +146,26 @@ class Bridge:
         while self.harvest is not None and await self.harvest.step() == 0:
             pass
 
-    def take_documents(self, documents: Documents, controller: Controller) -> None:
-        """Make tasks of the documents that others write; before ``run``."""
+    def take_documents(
+        self,
+        documents: Documents,
+        controller: Controller,
+        owed: Callable[[TaskId], Awaitable[bool]] | None = None,
+    ) -> None:
+        """Make tasks of the documents that others write; before ``run``.
+
+        ``owed``: whether a task's document is yet to be told what is known here; never, where nothing is relayed.
+        """
         self._documents = documents
         self._desk = Desk(
             documents,
             self.commands,
-            self._archive,
             self._clock,
             controller=controller,
             nodes=lambda: [node.id for node in self.beat.nodes],
         )
+        self._desk.owed = owed or self._desk.owed
+        self._desk.note = lambda task, said: self.heartbeats.note_error(task, said, self._clock.now())
         desk = Loop("documents", self._desk.step, jitter=self._jitter)
         bell = Bell(documents, self._desk, desk.hurry)
         self.loops += [desk, Loop("documents-changes", bell.step, jitter=self._jitter)]

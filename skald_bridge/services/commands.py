@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from cachetools import FIFOCache
 
 from skald_bridge.domain.causes import Reported
 from skald_bridge.domain.commands import NewTask
-from skald_bridge.domain.dependencies import cycle, cycle_text
+from skald_bridge.domain.dependencies import DEPENDENCIES_LABEL, cycle, cycle_text, written
+from skald_bridge.domain.documents import DESCRIPTION_LABEL, PERSISTENT_LABEL
 from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected, Unavailable
+from skald_bridge.domain.facts import Task
+from skald_bridge.domain.foreign import bounded
 from skald_bridge.domain.ids import TaskId
-from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
+from skald_bridge.domain.lifecycle import CLOSED, LifecycleStatus, StateType
 from skald_bridge.domain.records import TaskDocument
+from skald_bridge.domain.values import check_text, check_values
 from skald_bridge.ports import Archive, Clock, Engine
 from skald_bridge.services.dependencies import Dependents
 from skald_bridge.services.guests import Guests
@@ -26,6 +31,17 @@ UPDATE_SECONDS = 10.0
 """A running task answers within milliseconds, or does not take updates."""
 _ATTEMPTS = 3
 _REMEMBERED = 10_000
+
+
+_OWN_ID = "For another task, give it an id of its own."
+
+
+class Ended(Rejected):
+    """The id is that of a task that has ended, and that can begin again."""
+
+
+class GoesOn(Rejected):
+    """The id is that of a task that has not ended, and that was made of something else."""
 
 
 class Updated(NamedTuple):
@@ -59,37 +75,110 @@ class Commands:
         await self.start(new)
         return new.id
 
-    async def start(self, new: NewTask) -> None:
-        """A repeat changes nothing. Raises as ``create``."""
+    async def start(self, new: NewTask) -> bool:
+        """Whether it is new; a repeat changes nothing while the task has not ended.
+
+        Raises as ``create``, also ``Ended``, ``GoesOn``.
+        """
         known = await self._archive.get(new.id)
-        if known is not None and not known.foreign and known.class_name != new.class_name:
-            raise Rejected(
-                f"id: there is a task {new.id} already, of className {known.class_name}",
-                remedy="Give the task an id of its own.",
-            )
-        waits = tuple(new.dependencies)
-        if waits and (loop := cycle(new.id, {**self._dependents.waiting(), new.id: waits})):
-            raise InvalidInput(cycle_text(loop), remedy="Leave one of them out.")
+        if known is not None and await self._is_lent(known, new):
+            return False
+        held = self._waits(new)
+        made = await self._born_in_prefect(known, new)
         try:
-            created = await self._engine.create(
+            made = made or await self._engine.create(
                 new.class_name,
                 new.attachments,
                 task=new.id,
                 name=new.name or new.id,
                 labels=new.labels(),
                 priority=new.priority,
-                held=bool(waits),
+                held=held,
             )
         except NotFound:
             if self.guests is None or not await self.guests.offer(new):
                 raise
-        else:
-            await self._mirror.answered(created)
+            return True
+        if made.state is not None and made.state.type.terminal:
+            raise Ended(
+                f"id: task {new.id} has ended already: it is {made.state.name}",
+                remedy=f"To run it once more, set its lifecycleStatus to Created. {_OWN_ID}",
+            )
+        if not made.as_asked:
+            raise GoesOn(
+                f"id: there is a task {new.id} already, with other attachments; it goes on with those",
+                remedy=f"Update its attachments, or wait for its end. {_OWN_ID}",
+            )
+        await self._mirror.answered(made)
+        return known is None or known.foreign
 
-    async def refuse(self, new: NewTask, reason: str, *, cancelled: bool = False) -> None:
-        """The task ends before it began, and says why wherever tasks are looked at."""
-        state = StateType.CANCELLED if cancelled else StateType.FAILED
-        await self._mirror.report([Reported(new, state, self._clock.now(), reason)])
+    async def restart(self, new: NewTask) -> None:
+        """A new attempt of a task that has ended, with what is asked for now. Raises as ``create``."""
+        unless_said = {PERSISTENT_LABEL: False, DESCRIPTION_LABEL: "", DEPENDENCIES_LABEL: written(())}
+        labels, held = {**unless_said, **new.labels()}, self._waits(new)
+        await self._engine.restart(new.id, new.attachments, name=new.name, labels=labels, held=held)
+        with suppress(Unavailable):
+            # No state tells of its attachments, and it may have gone on already.
+            await self._mirror.look([new.id])
+
+    async def look(self, task: TaskId) -> bool:
+        """Ask Prefect for the task; whether there was a state of it that nobody had heard of."""
+        before = await self._archive.get(task)
+        await self._mirror.look([task])
+        after = await self._archive.get(task)
+        return before is None or (after is not None and after.sequence != before.sequence)
+
+    async def tell_again(self, task: TaskId) -> None:
+        """Whoever keeps the task's document is told once more how it is."""
+        if (document := await self._archive.get(task)) is None:
+            await self._mirror.look([task])
+            return
+        await self._archive.put([document])
+        self._mirror.written()
+
+    async def refuse(self, new: NewTask, reason: str, *, cancelled: bool = False) -> str:
+        """The task ends before it began, and says why wherever tasks are looked at: what is returned."""
+        new, reason = bounded(new, reason)
+        now, state = self._clock.now(), StateType.CANCELLED if cancelled else StateType.FAILED
+        reports = [Reported(new, state, now, reason)]
+        known = await self.known(new.id)
+        if known is not None and known.lifecycle in CLOSED:
+            reports.insert(0, Reported(new, StateType.SCHEDULED, now, "It was given again"))
+        await self._mirror.report(reports)
+        return reason
+
+    async def _is_lent(self, known: TaskDocument, new: NewTask) -> bool:
+        """Whether a Skalds node has it, just as it is asked for. Raises ``Rejected`` where it is another task."""
+        if not known.foreign:
+            if known.class_name != new.class_name:
+                raise _other_class(known.class_name, new, goes_on=known.lifecycle not in CLOSED)
+            return False
+        if known.lifecycle in CLOSED:
+            # Prefect may have a run of it from before it was refused.
+            found = (await self._engine.read([new.id])).get(new.id)
+            if found is not None and found.class_name != new.class_name:
+                raise _other_class(found.class_name, new, goes_on=False)
+            return False
+        if (known.class_name, known.attachments) != (new.class_name, new.attachments):
+            raise GoesOn(
+                f"id: there is a task {new.id} already, of className {known.class_name}; it goes on as it is",
+                remedy=f"Update its attachments, or wait for its end. {_OWN_ID}",
+            )
+        return True
+
+    async def _born_in_prefect(self, known: TaskDocument | None, new: NewTask) -> Task | None:
+        """The task, where its run was not made of its id."""
+        if known is None or known.foreign or "flowRun" in known.extra:
+            return None
+        found = (await self._engine.read([new.id])).get(new.id)
+        return found and replace(found, as_asked=found.attachments == new.attachments)
+
+    def _waits(self, new: NewTask) -> bool:
+        """Whether it waits for others. Raises ``InvalidInput`` for a cycle."""
+        waits = tuple(new.dependencies)
+        if waits and (loop := cycle(new.id, {**self._dependents.waiting(), new.id: waits})):
+            raise InvalidInput(cycle_text(loop), remedy="Leave one of them out.")
+        return bool(waits)
 
     async def cancel(self, task: TaskId) -> bool:
         """Whether there was something to cancel. Raises ``NotFound``."""
@@ -116,6 +205,7 @@ class Commands:
 
         Raises ``Unavailable`` also for a task that does not answer; ``Rejected`` for one that has ended.
         """
+        check_values(attachments)
         document = await self.known(task)
         if document is not None and document.foreign:
             return await self._update_foreign(document, attachments)
@@ -169,7 +259,8 @@ class Commands:
         return Updated("stored", 1, None)
 
     async def known(self, task: TaskId) -> TaskDocument | None:
-        """The task as far as it was heard."""
+        """The task as far as it was heard. Raises ``InvalidInput`` for what can be no id at all."""
+        check_text(task, "id")
         memory = self._mirror.memory
         if task in memory and (document := memory[task].document) is not None:
             return document
@@ -181,6 +272,14 @@ class Commands:
 
     def count(self, command: str, outcome: str) -> None:
         self.outcomes[command, outcome] = self.outcomes.get((command, outcome), 0) + 1
+
+
+def _other_class(known: str, new: NewTask, *, goes_on: bool) -> Rejected:
+    kind = GoesOn if goes_on else Rejected
+    return kind(
+        f"id: there is a task {new.id} already, of className {known}",
+        remedy="Give the task an id of its own.",
+    )
 
 
 async def side_by_side(work: Sequence[Callable[[], Awaitable[None]]], *, most: int = 8) -> None:

@@ -6,7 +6,6 @@ in camelCase or, as the documents' own client example does, in snake_case.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -16,12 +15,14 @@ from pydantic.alias_generators import to_camel
 
 from skald_bridge.domain.commands import NewTask
 from skald_bridge.domain.errors import InvalidInput
-from skald_bridge.domain.ids import NodeId, StateId, TaskId
+from skald_bridge.domain.ids import NodeId, StateId, TaskId, check_id
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
 from skald_bridge.domain.records import JournalRecord, TaskDocument
+from skald_bridge.domain.values import check_name, check_values, read_json
 
 INITIATOR = "skald-bridge"
 """Initiator of every event of ours, so that we don't take our own messages for commands."""
+LONGEST_NAME, LONGEST_DESCRIPTION, MOST_DEPENDENCIES = 200, 4000, 1000
 
 
 class _Wire(BaseModel):
@@ -79,16 +80,7 @@ def read_submitted(data: bytes | str | Mapping[str, Any]) -> Submitted:
 
 def new_task_of(submitted: Submitted, now: datetime) -> NewTask:
     """What the document asks for. Raises ``InvalidInput`` that names the field."""
-    if not submitted.id.strip():
-        raise InvalidInput("id: it is empty", remedy="Give the task an id of its own.")
-    if not submitted.class_name.strip():
-        raise InvalidInput("className: it is empty", remedy="Name the task type.")
-    if submitted.id in (wanted := submitted.dependencies or []):
-        raise InvalidInput("dependencies: a task cannot wait for itself", remedy="Leave its own id out.")
-    try:
-        json.dumps(submitted.attachments, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"attachments: {error}", remedy="Write only what JSON can hold.") from error
+    _check_fields(submitted)
     created, deadline = submitted.create_date_time, submitted.deadline_date_time
     return NewTask(
         id=TaskId(submitted.id),
@@ -98,13 +90,35 @@ def new_task_of(submitted: Submitted, now: datetime) -> NewTask:
         name=submitted.name,
         description=submitted.description,
         executor=NodeId(submitted.executor) if submitted.executor else None,
-        dependencies=tuple(TaskId(one) for one in dict.fromkeys(wanted)),
+        dependencies=tuple(TaskId(one) for one in dict.fromkeys(submitted.dependencies or ())),
         mode=submitted.mode,
         is_persistent=submitted.is_persistent,
         deadline=_ms("deadlineDateTime", deadline) if deadline > 0 else None,
         priority=submitted.priority,
         attachments=submitted.attachments or {},
     )
+
+
+def _check_fields(submitted: Submitted) -> None:
+    check_id(submitted.id)
+    check_name(submitted.class_name, "className", LONGEST_NAME, empty=False)
+    for field in ("source", "name", "executor", "mode"):
+        check_name(getattr(submitted, field) or "", field, LONGEST_NAME)
+    check_name(submitted.description or "", "description", LONGEST_DESCRIPTION, lines=True)
+    wanted = submitted.dependencies or []
+    if len(wanted) > MOST_DEPENDENCIES:
+        raise InvalidInput(
+            f"dependencies: there are {len(wanted)}", remedy=f"Name at most {MOST_DEPENDENCIES} tasks."
+        )
+    for index, one in enumerate(wanted):
+        try:
+            check_id(one)
+        except InvalidInput as error:
+            said = error.message.removeprefix("id: ")
+            raise InvalidInput(f"dependencies[{index}]: {said}", remedy=error.remedy) from error
+    if submitted.id in wanted:
+        raise InvalidInput("dependencies: a task cannot wait for itself", remedy="Leave its own id out.")
+    check_values(submitted.attachments, "attachments")
 
 
 def new_task_json(new: NewTask) -> dict[str, Any]:
@@ -130,7 +144,9 @@ def new_task_json(new: NewTask) -> dict[str, Any]:
 
 def read_update(data: bytes | str) -> dict[str, Any]:
     """The attachments of a record of ``taskworker.update``. Raises ``InvalidInput`` that names the field."""
-    return _read(_WorkerUpdate, data).attachments
+    attachments = _read(_WorkerUpdate, data).attachments
+    check_values(attachments)
+    return attachments
 
 
 def record_json(record: JournalRecord) -> dict[str, Any]:
@@ -250,7 +266,7 @@ def _ms(field: str, ms: int) -> datetime:
         return from_ms(ms)
     except (OverflowError, ValueError, OSError) as error:
         raise InvalidInput(
-            f"{field}: {ms} is no time", remedy="Give Unix time in milliseconds; 0 is none."
+            f"{field}: no time has this number", remedy="Give Unix time in milliseconds; 0 is none."
         ) from error
 
 
@@ -270,14 +286,12 @@ def _duration(document: TaskDocument) -> float | None:
 
 def _read(model: type[_M], data: bytes | str | Mapping[str, Any]) -> _M:
     try:
-        if isinstance(data, (bytes, str)):
-            data = json.loads(data)
-        return model.model_validate(data)
+        return model.model_validate(read_json(data) if isinstance(data, (bytes, str)) else data)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or model.__name__
+        first = error.errors(include_input=False, include_url=False)[0]
+        named = ".".join(str(part) for part in first["loc"])[:LONGEST_NAME] or model.__name__
+        field = named.encode(errors="backslashreplace").decode()
         raise InvalidInput(
-            f"{field}: {first['msg']}", remedy="Send it as Skalds' documents describe the field."
+            f"{field}: {first['msg'][:LONGEST_NAME]}",
+            remedy="Send it as Skalds' documents describe the field.",
         ) from error
-    except ValueError as error:
-        raise InvalidInput(f"not JSON: {error}", remedy="Send a JSON object in UTF-8.") from error

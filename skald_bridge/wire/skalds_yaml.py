@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from skald_bridge.domain.errors import InvalidInput
+from skald_bridge.domain.values import MOST_DEPTH, check_values
 
 _TOP = "TaskWorkers"
 _FIELDS = {
@@ -24,7 +25,10 @@ _SHAPE = "Write TaskWorkers: and under it NAME: {className: â€¦, isPersistent: â
 
 @dataclass(frozen=True)
 class Entry:
-    """One task. ``attachments`` are as written; ``is_persistent`` is true unless the file says otherwise."""
+    """One task.
+
+    ``attachments`` are as written, dates as text; ``is_persistent`` is true unless the file says otherwise.
+    """
 
     id: str
     class_name: str
@@ -42,6 +46,15 @@ def parse(text: str, source: str) -> list[Entry]:
         data = yaml.load(text, Loader=_Loader)  # noqa: S506 - derives from SafeLoader
     except yaml.YAMLError as error:
         raise InvalidInput(f"{source} is not YAML: {_where(error)}.", remedy=_SHAPE) from error
+    except RecursionError:
+        raise InvalidInput(
+            f"{source} is nested too deep.", remedy=f"Nest at most {MOST_DEPTH} levels."
+        ) from None
+    except ValueError as error:
+        # A date that is none, such as 2026-13-45, or a number of thousands of digits.
+        raise InvalidInput(
+            f"{source} has a value that cannot be read: {error!s:.200}.", remedy="Put quotes around it."
+        ) from error
     entries = data.get(_TOP) if isinstance(data, Mapping) else None
     if not isinstance(entries, Mapping) or not entries:
         raise InvalidInput(f"{source}: {_TOP} is missing or has no entries.", remedy=_SHAPE)
@@ -84,7 +97,9 @@ def _entry(key: str, value: object, source: str) -> Entry:
             f"{label}: attachments is {_kind(attachments)}, not a mapping.",
             remedy="Write one line per field of the task type's attachments model.",
         )
-    return Entry(key, class_name, {str(k): v for k, v in (attachments or {}).items()}, persistent)
+    given_attachments = dict(attachments or {})
+    check_values(given_attachments, f"{label}: attachments")
+    return Entry(key, class_name, given_attachments, persistent)
 
 
 def _kind(value: object) -> str:
@@ -98,7 +113,7 @@ def _where(error: yaml.YAMLError) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Two entries of one name would silently become one."""
+    """Dates are text in ISO 8601; two entries of one name would silently become one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -111,3 +126,10 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
+
+
+def _date(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_yaml_timestamp(node).isoformat())
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _date)

@@ -77,6 +77,52 @@ async def test_a_task_keeps_the_id_that_skalds_gave_it(
     assert state is not None and state.is_cancelled()
 
 
+async def test_a_task_that_has_ended_begins_again_with_what_is_asked_for(
+    engine: PrefectEngine, client: PrefectClient, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_, kind, others = TaskId(f"again-{uuid4().hex}"), deployed.class_name, {"inputUrl": "b.mp4"}
+    made = await engine.create(kind, ATTACHMENTS, task=id_, name="first", labels={"skald.description": "one"})
+    assert made.as_asked
+    assert (await engine.create(kind, ATTACHMENTS, task=id_)).as_asked
+    assert not (await engine.create(kind, others, task=id_)).as_asked
+    with pytest.raises(Rejected, match="only a task that has ended"):
+        await engine.restart(id_, others)
+    await live(client, UUID(made.run), life("n1"))
+    for wrong, named in (
+        ({**others, "segmentSeconds": 0}, "segmentSeconds"),
+        ({"colour": "red"}, "colour"),
+        ({"inputUrl": "x" * 600_000}, "600,0.. bytes"),
+    ):
+        with pytest.raises(InvalidInput, match=named):
+            await engine.restart(id_, wrong, labels={"skald.description": "two"})
+
+    async def refused(task: TaskId, *, held: bool) -> None:
+        raise Rejected(f"{task}: its result is stored for good")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "propose_again", refused)
+        with pytest.raises(Rejected, match="for good"):
+            await engine.restart(id_, others, name="second", labels={"skald.description": "two"})
+    task = await engine.task(id_)
+    kept = (task.attachments, task.revision, task.name, task.labels["skald.description"])
+    assert kept == (ATTACHMENTS, 1, "first", "one")
+    assert task.state is not None and task.state.type is StateType.COMPLETED
+
+    await engine.restart(id_, others, name="second", labels={"skald.description": "two"})
+    task = await engine.task(id_)
+    changed = (task.attachments, task.revision, task.name, task.labels["skald.description"])
+    assert changed == (others, 2, "second", "two")
+    assert task.run == made.run and task.state is not None and task.state.name == "AwaitingRetry"
+
+
+async def test_create_says_why_prefect_refuses_what_is_too_large(
+    engine: PrefectEngine, deployed: Deployed
+) -> None:
+    with pytest.raises(InvalidInput, match=r"parameters.*600,0.. bytes") as caught:
+        await engine.create(deployed.class_name, {"inputUrl": "x" * 600_000})
+    assert len(str(caught.value)) < 500
+
+
 async def test_create_names_what_is_wrong(engine: PrefectEngine, deployed: Deployed) -> None:
     with pytest.raises(NotFound, match=f"'NoSuch'.*{deployed.class_name}"):
         await engine.create("NoSuch", {})
