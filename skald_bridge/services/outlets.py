@@ -84,7 +84,7 @@ def to_redis(
             error = again
         await dead_letters.put(Kind.DELIVERY, f"redis end of task {document.id}", error)
 
-    return [Relay("redis", changes.changed, ends, positions, aside=aside)]
+    return [Relay("redis", changes.changed, ends, positions, aside=aside, replaces=True)]
 
 
 def to_people(
@@ -128,7 +128,7 @@ def to_mongo(
             error = again
         await dead_letters.put(Kind.DELIVERY, f"document of task {document.id}", error)
 
-    return [Relay("mongodb", changes.changed, put, positions, linger=LINGER, aside=aside)]
+    return [Relay("mongodb", changes.changed, put, positions, linger=LINGER, aside=aside, replaces=True)]
 
 
 def recordings_to_mongo(

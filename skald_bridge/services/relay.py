@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.ports import Positions
-from skald_bridge.services.dead_letters import isolated
+from skald_bridge.services.dead_letters import TRIES, isolated
 
 BATCH = 500
 LINGER = 0.1
@@ -42,12 +42,16 @@ class Relay(Generic[T]):
         batch: int = BATCH,
         linger: float = 0.0,
         aside: Aside[T] | None = None,
+        replaces: bool = False,
     ) -> None:
         """
         Args:
             deliver: raises ``Unavailable`` where the service is away; whatever else is the fault of some item.
             linger: seconds in which what comes soon after the first is waited for, to go with it.
             aside: gets an item that cannot be delivered, and why; raises ``Unavailable`` only.
+            replaces: ``aside`` delivers something else for it. Some services say nothing to what they do not take, and
+                close the connection: then an item at fault is one that fails again and again where its replacement
+                does not.
         """
         self.name = name
         self.delivered = 0
@@ -58,6 +62,9 @@ class Relay(Generic[T]):
         self._batch = self._most = batch
         self._linger = linger
         self._aside = aside or self._log
+        self._replaces = replaces
+        self._failed = (0, 0)
+        """A position, and how often it has failed."""
         self._caught_up = False
         self._position: int | None = None
 
@@ -80,9 +87,10 @@ class Relay(Generic[T]):
         self._behind = _now() if self._behind is None else self._behind
         try:
             await isolated([item for _, item in found], self._deliver, self._aside)
-        except Unavailable:
+        except Unavailable as error:
             self._batch = max(1, len(found) // 2)
-            raise
+            if len(found) > 1 or not await self._replaced(*found[0], error):
+                raise
         whole, self._batch = len(found) < self._batch, min(self._most, 2 * self._batch)
         reached = found[-1][0]
         await self._positions.save(self.name, reached)
@@ -91,6 +99,13 @@ class Relay(Generic[T]):
         if whole:
             self._behind = None
         return 0.0
+
+    async def _replaced(self, position: int, item: T, error: Unavailable) -> bool:
+        self._failed = (position, self._failed[1] + 1 if self._failed[0] == position else 1)
+        if not self._replaces or self._failed[1] < TRIES:
+            return False
+        await self._aside(item, error)
+        return True
 
     async def _log(self, item: T, error: Exception) -> None:
         _logger.error("%s: %.200r is left out", self.name, item, exc_info=error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -226,3 +227,29 @@ async def test_a_server_that_fails_at_everything_is_away() -> None:
 
 def test_an_item_s_id_says_what_it_is() -> None:
     assert DeadLetter(Kind.RECORD, "task.cancel/0/7", "why", AT).id == "record:task.cancel/0/7"
+
+
+@pytest.mark.parametrize("replaceable", [True, False])
+async def test_an_item_at_which_a_service_closes_the_connection_is_replaced_where_others_go_through(
+    replaceable: bool,
+) -> None:
+    got: list[str] = []
+
+    async def deliver(items: Sequence[str]) -> None:
+        if "c" in items:
+            raise Unavailable("connection closed")
+        got.extend(items)
+
+    async def replace(item: str, error: Exception) -> None:
+        if not replaceable:
+            raise Unavailable("away")
+        got.append("replaced")
+
+    async def feed(after: int, limit: int) -> list[tuple[int, str]]:
+        return list(enumerate("abcde", 1))[after:][:limit]
+
+    relay = Relay("mongodb", feed, deliver, Positions(), aside=replace, replaces=True)
+    for _ in range(4 * TRIES):
+        with contextlib.suppress(Unavailable):
+            await relay.step()
+    assert got == (["a", "b", "replaced", "d", "e"] if replaceable else ["a", "b"])
