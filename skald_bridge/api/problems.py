@@ -35,12 +35,13 @@ _MEANINGS = {
     403: "The request comes from a page of another origin.",
     404: "There is no such task or Skald.",
     405: "The route has no such method.",
+    408: "The request did not arrive in time.",
     409: "The task or Prefect refuses the command.",
     413: "The body is too large.",
     421: "The Host header names another server.",
     422: "A field is wrong.",
     500: "A defect of this product.",
-    503: "A service that is needed does not answer.",
+    503: "A service that is needed does not answer, or too many clients are connected.",
 }
 
 
@@ -49,8 +50,8 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem, "description": _MEANINGS[status]} for status in statuses}
 
 
-ALWAYS = responses(400, 401, 403, 413, 421, 422, 500)
-"""What the guard and the reading of a request can answer on every route."""
+ALWAYS = responses(400, 401, 403, 408, 413, 421, 422, 500, 503)
+"""What connections, the guard and the reading of a request can answer on every route."""
 
 
 def problem(

@@ -27,8 +27,8 @@ def test_ids_that_are_taken(text: str) -> None:
         ("", "empty"), ("x" * (LONGEST_ID + 1), "201 characters"), ("a/b", "/"), ("/", "/"), ("a/", "/"),
         (".", "folder"), ("..", "folder"), ("a\nb", r"U\+000A"), ("a\r", r"U\+000D"), ("\x00", r"U\+0000"),
         ("a\x1b[31m", r"U\+001B"), ("\x7f", r"U\+007F"), ("a\x85b", r"U\+0085"), ("\x9b31m", r"U\+009B"),
-        ("\ud800", r"U\+D800"), ("a\udfffb", r"U\+DFFF"), (" a", "white space"), ("a ", "white space"), (" ", "white space"),
-        ("\u3000a", "white space"), ("a\u2028", "white space"), ("a\xa0", "white space"),
+        ("\ud800", r"U\+D800"), ("a\udfffb", r"U\+DFFF"), (" a", "white space"), ("a ", "white space"),
+        (" ", "white space"), ("\u3000a", "white space"), ("a\u2028", "white space"), ("a\xa0", "white space"),
     ],
 )  # fmt: skip
 def test_ids_that_are_refused(text: str, why: str) -> None:

@@ -112,7 +112,7 @@ def test_skalds_are_followed_and_clients_counted(rest: Rest) -> None:
 
 
 def test_a_run_is_the_same_task_in_upper_case_on_every_route(made: Fleet, rest: Rest, tmp_path: Path) -> None:
-    run = made.run("probe", {"until": str(tmp_path / "stop")})
+    run = made.run("probe/probe", {"until": str(tmp_path / "stop")})
     upper = run.upper()
     fresh = rest.ask("GET", f"/api/tasks/{upper}")
     assert fresh.status_code == 200 and fresh.json()["id"] == run
