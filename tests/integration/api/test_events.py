@@ -123,12 +123,12 @@ def test_a_run_is_the_same_task_in_upper_case_on_every_route(made: Fleet, rest: 
     until(lambda: rest.get(f"/api/tasks/{upper}/heartbeat")["isAlive"], 30, "it beats")
     for path in (f"/api/tasks/{upper}/heartbeat", f"/api/tasks/{upper}/why"):
         assert rest.get(path)["taskId"] == run
+    given = {"attachments": {"until": str(tmp_path / "stop"), "step": 5}}
+    assert rest.do("PUT", f"/api/tasks/{upper}/attachments", given)["data"]["taskId"] == run
     assert rest.do("POST", f"/api/tasks/{upper}/pause")["data"]["taskId"] == run
     rest.reaches(run, "Paused")
     rest.do("POST", f"/api/tasks/{upper}/resume")
     rest.reaches(run, "Running")
-    given = {"attachments": {"until": str(tmp_path / "stop"), "step": 5}}
-    assert rest.do("PUT", f"/api/tasks/{upper}/attachments", given)["data"]["taskId"] == run
     rest.do("DELETE", f"/api/tasks/{upper}")
     rest.reaches(run, "Cancelled")
     rest.do("PUT", f"/api/tasks/{upper}/status", {"lifecycleStatus": "Cancelled"})
