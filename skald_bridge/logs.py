@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from skald_bridge.domain.errors import SkaldError
+from skald_bridge.domain.plain_text import visible, visible_json
+
 LEVELS = {
     "TRACE": 5,
     "DEBUG": logging.DEBUG,
@@ -26,6 +29,8 @@ LEVELS = {
 """Skalds' level names; TRACE and SUCCESS are finer than the standard library's."""
 
 OURS = ("skald", "skald_bridge", "work_pools", "blocks")
+LIBRARIES = ("uvicorn", "asyncio")
+"""Told from WARNING on; their lines look like ours."""
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _DAY = 86400.0
 
@@ -42,6 +47,23 @@ class Rotation:
         return int(self.megabytes * 1_000_000)
 
 
+class Lines(logging.Formatter):
+    """One line a record, whatever is in it; a traceback follows indented, so none of it looks like a record."""
+
+    def __init__(self) -> None:
+        super().__init__(_FORMAT)
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.message = _message(record)
+        record.asctime = self.formatTime(record)
+        lines = [visible(self.formatMessage(record))]
+        if record.exc_info:
+            lines += _indented(self.formatException(record.exc_info))
+        if record.stack_info:
+            lines += _indented(self.formatStack(record.stack_info))
+        return "\n".join(lines)
+
+
 class JsonLines(logging.Formatter):
     """One JSON object a line: at (ISO 8601, UTC), level, logger, message, pid and, if any, error."""
 
@@ -50,12 +72,12 @@ class JsonLines(logging.Formatter):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
             "pid": record.process,
         }
         if record.exc_info:
             entry["error"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+        return visible_json(json.dumps(entry, ensure_ascii=False))
 
 
 class RotatingFile(logging.FileHandler):
@@ -101,7 +123,7 @@ def configure(
     """
     for name in ("TRACE", "SUCCESS"):
         logging.addLevelName(LEVELS[name], name)
-    formatter = JsonLines() if json_lines else logging.Formatter(_FORMAT)
+    formatter = JsonLines() if json_lines else Lines()
     console = logging.StreamHandler(sys.stderr)
     console.setFormatter(formatter)
     for name in OURS:
@@ -109,12 +131,17 @@ def configure(
         logger.setLevel(LEVELS[level])
         logger.handlers = [console]
         logger.propagate = False
+    for name in LIBRARIES:
+        logger = logging.getLogger(name)
+        logger.setLevel(max(LEVELS[level], logging.WARNING))
+        logger.handlers = [console]
+        logger.propagate = False
     if folder is None:
         return None
     path = folder / ("skald.log" if worker_id is None else f"skald-{_file_name(worker_id)}.log")
     to_file = RotatingFile(path, rotation or Rotation())
     to_file.setFormatter(formatter)
-    for name in (*OURS, "prefect", ""):
+    for name in (*OURS, *LIBRARIES, "prefect", ""):
         logger = logging.getLogger(name)
         logger.handlers = [h for h in logger.handlers if not isinstance(h, RotatingFile)]
         logger.addHandler(to_file)
@@ -141,6 +168,23 @@ def tail(path: Path, count: int) -> list[str]:
     except OSError:
         return []
     return [line.rstrip() for line in lines if line.strip()][-count:]
+
+
+def _message(record: logging.LogRecord) -> str:
+    """With an error's remedy on the same line."""
+    args = record.args
+    if isinstance(args, tuple):
+        args = tuple(_one_line(each) if isinstance(each, SkaldError) else each for each in args)
+    text = _one_line(record.msg) if isinstance(record.msg, SkaldError) else str(record.msg)
+    return text % args if args else text
+
+
+def _one_line(error: SkaldError) -> str:
+    return f"{error.message.rstrip('.')}. Remedy: {error.remedy}" if error.remedy else error.message
+
+
+def _indented(text: str) -> list[str]:
+    return [f"    {visible(line)}" for line in text.splitlines()]
 
 
 def _aside(path: Path, now: float) -> Path:

@@ -202,8 +202,8 @@ async def _answering(
     from skald_bridge.adapters.prefect_pool import waiting
     from skald_bridge.api.app import make_app
     from skald_bridge.api.backend import Backend
-    from skald_bridge.api.server import serving
-    from skald_bridge.api.watch import Watch
+    from skald_bridge.api.server import limits, serving
+    from skald_bridge.api.watch import CLIENTS, Watch
 
     clock = SystemClock()
     async with SqliteFile(path, write=False) as file:
@@ -220,9 +220,11 @@ async def _answering(
             settings.system_controller_mode.value,
             version("prefect-skald"),
         )
-        watch = Watch(backend, period=settings.redis_sync_period)
+        allowed = limits()
+        most = min(CLIENTS, allowed.connections // 2)
+        watch = Watch(backend, period=settings.redis_sync_period, most=most)
         made.add(watch.loop)
-        async with serving(make_app(backend, watch, _access(settings), settings.dashboard), bound):
+        async with serving(make_app(backend, watch, _access(settings), settings.dashboard), bound, allowed):
             try:
                 yield
             finally:

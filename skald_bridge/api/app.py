@@ -14,6 +14,7 @@ from skald_bridge.api.access import Access
 from skald_bridge.api.backend import Backend
 from skald_bridge.api.dashboard import serve_dashboard
 from skald_bridge.api.guard import Guard
+from skald_bridge.api.head import Head
 from skald_bridge.api.metrics import CONTENT_TYPE, Requests, exposition
 from skald_bridge.api.problems import ALWAYS, handle_problems, responses
 from skald_bridge.api.watch import Watch
@@ -57,6 +58,7 @@ def make_app(backend: Backend, watch: Watch, access: Access, dashboard: Path | N
     handle_problems(app)
     if dashboard is not None:
         serve_dashboard(app, dashboard)
+    app.add_middleware(Head)
     app.add_middleware(_Hardened)
     if access.origins:
         app.add_middleware(

@@ -17,10 +17,9 @@ from skald_bridge.api.models import (
     NewStatus,
     NewTask,
     StatusSet,
-    TaskPath,
 )
 from skald_bridge.api.problems import responses
-from skald_bridge.api.reading import Given
+from skald_bridge.api.reading import Given, GivenTask
 from skald_bridge.domain.errors import InvalidInput, Rejected, SkaldError, Unavailable
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus
@@ -43,17 +42,17 @@ async def create_task(backend: Given, new: NewTask) -> Done[StatusSet]:
 
 
 @router.put("/{task_id}/status", responses=ONE)
-async def set_status(backend: Given, task_id: TaskPath, wanted: NewStatus) -> Done[StatusSet]:
+async def set_status(backend: Given, task: GivenTask, wanted: NewStatus) -> Done[StatusSet]:
     """Created runs a task that has ended once more; Cancelled ends it."""
-    task, status = TaskId(task_id), LifecycleStatus(wanted.lifecycle_status)
+    status = LifecycleStatus(wanted.lifecycle_status)
     await (_cancel if status is LifecycleStatus.CANCELLED else _retry)(backend, task)
     return _done(task, status, f"Task status updated to {status}")
 
 
 @router.put("/{task_id}/attachments", responses=ONE)
-async def set_attachments(backend: Given, task_id: TaskPath, new: NewAttachments) -> Done[AttachmentsSet]:
+async def set_attachments(backend: Given, task: GivenTask, new: NewAttachments) -> Done[AttachmentsSet]:
     """A hot update: answered when the running task has applied it, or it is stored for its start."""
-    task, commands = TaskId(task_id), backend.bridge.commands
+    commands = backend.bridge.commands
     with _counted(backend, "update"):
         outcome, revision, reason = await commands.update(task, new.attachments)
         if outcome == "rejected":
@@ -73,17 +72,15 @@ async def set_attachments(backend: Given, task_id: TaskPath, new: NewAttachments
 
 
 @router.delete("/{task_id}", responses=ONE)
-async def delete_task(backend: Given, task_id: TaskPath) -> Done[StatusSet]:
+async def delete_task(backend: Given, task: GivenTask) -> Done[StatusSet]:
     """Cancels it; nothing is deleted."""
-    task = TaskId(task_id)
     await _cancel(backend, task)
     return _done(task, LifecycleStatus.CANCELLED, "Task cancelled successfully")
 
 
 @router.post("/{task_id}/pause", responses=ONE)
-async def pause_task(backend: Given, task_id: TaskPath) -> Done[StatusSet]:
+async def pause_task(backend: Given, task: GivenTask) -> Done[StatusSet]:
     """Freezes a running task; it keeps what it holds."""
-    task = TaskId(task_id)
     with _counted(backend, "pause"):
         await _ours(backend, task, "paused")
         await backend.engine.pause(task)
@@ -91,9 +88,8 @@ async def pause_task(backend: Given, task_id: TaskPath) -> Done[StatusSet]:
 
 
 @router.post("/{task_id}/resume", responses=ONE)
-async def resume_task(backend: Given, task_id: TaskPath) -> Done[StatusSet]:
+async def resume_task(backend: Given, task: GivenTask) -> Done[StatusSet]:
     """Lets a paused task go on."""
-    task = TaskId(task_id)
     with _counted(backend, "resume"):
         await _ours(backend, task, "resumed")
         await backend.engine.resume(task)
@@ -101,9 +97,8 @@ async def resume_task(backend: Given, task_id: TaskPath) -> Done[StatusSet]:
 
 
 @router.post("/{task_id}/retry", responses=ONE)
-async def retry_task(backend: Given, task_id: TaskPath) -> Done[StatusSet]:
+async def retry_task(backend: Given, task: GivenTask) -> Done[StatusSet]:
     """Runs a task that has ended once more."""
-    task = TaskId(task_id)
     await _retry(backend, task)
     return _done(task, LifecycleStatus.CREATED, "Task is run once more")
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import ExitStack, suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from skald_bridge.api.problems import responses
-from skald_bridge.api.reading import Given
+from skald_bridge.api.reading import Given, known_id
 from skald_bridge.api.stream import Snapshot, Stream
 from skald_bridge.api.system_models import EventsStatusOut
 from skald_bridge.api.watch import Watch
-from skald_bridge.domain.errors import Unavailable
+from skald_bridge.domain.errors import NotFound, Unavailable
 from skald_bridge.wire.skalds import to_ms
 
 FIRST_LOOK_SECONDS = 15.0
@@ -32,6 +34,8 @@ LastId = Annotated[
     Header(alias="Last-Event-ID", max_length=100, description="The id of the last event that was received."),
 ]
 Only = Annotated[str | None, Query(max_length=200)]
+_TYPE = "text/event-stream"
+_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _STREAM = {
     200: {
         "description": "Events without end; each has a JSON object with type, the id, data and timestamp (ms).",
@@ -42,15 +46,22 @@ _STREAM = {
 
 
 @router.get("/skalds", response_class=StreamingResponse, responses=_STREAM)
-async def follow_skalds(watch: Watching, skald_id: Only = None, last_id: LastId = None) -> StreamingResponse:
+async def follow_skalds(
+    request: Request, watch: Watching, skald_id: Only = None, last_id: LastId = None
+) -> Response:
     """Types skald_status and skald_heartbeat."""
-    return await _following(watch, watch.skalds, watch.skald_snapshot, skald_id, last_id)
+    return await _following(request, watch, watch.skalds, watch.skald_snapshot, skald_id, last_id)
 
 
 @router.get("/tasks", response_class=StreamingResponse, responses=_STREAM)
-async def follow_tasks(watch: Watching, task_id: Only = None, last_id: LastId = None) -> StreamingResponse:
+async def follow_tasks(
+    request: Request, backend: Given, watch: Watching, task_id: Only = None, last_id: LastId = None
+) -> Response:
     """Types task_heartbeat, task_error and task_exception."""
-    return await _following(watch, watch.tasks, watch.task_snapshot, task_id, last_id)
+    if task_id:
+        with suppress(NotFound, Unavailable):
+            task_id = await known_id(backend, task_id)
+    return await _following(request, watch, watch.tasks, watch.task_snapshot, task_id, last_id)
 
 
 @router.get("/status")
@@ -59,9 +70,13 @@ async def get_events_status(backend: Given, watch: Watching) -> EventsStatusOut:
 
 
 async def _following(
-    watch: Watch, stream: Stream, snapshot: Snapshot, only: str | None, last_id: str | None
-) -> StreamingResponse:
-    with watch.following():
+    request: Request, watch: Watch, stream: Stream, snapshot: Snapshot, only: str | None, last_id: str | None
+) -> Response:
+    if request.scope.get("head_only"):
+        watch.check_room()
+        return Response(headers=_HEADERS, media_type=_TYPE)
+    with ExitStack() as stack:
+        stack.enter_context(watch.following())
         try:
             async with asyncio.timeout(FIRST_LOOK_SECONDS):
                 await watch.ready()
@@ -69,11 +84,17 @@ async def _following(
             raise Unavailable(
                 "The bridge cannot say yet what is so.", remedy="GET /api/system/health says why."
             ) from error
+        events = stream.follow(snapshot, only=only or None, last_id=last_id)
+        return _Events(events, stack.pop_all())
 
-    async def events() -> AsyncIterator[str]:
-        with watch.following():
-            async for text in stream.follow(snapshot, only=only or None, last_id=last_id):
-                yield text
 
-    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return StreamingResponse(events(), media_type="text/event-stream", headers=headers)
+class _Events(StreamingResponse):
+    """``seat`` is given back at its end, also where the client left before it began."""
+
+    def __init__(self, events: AsyncIterator[str], seat: ExitStack) -> None:
+        super().__init__(events, headers=_HEADERS, media_type=_TYPE)
+        self._seat = seat
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._seat:
+            await super().__call__(scope, receive, send)

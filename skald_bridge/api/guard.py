@@ -17,6 +17,7 @@ from skald_bridge.api.problems import problem
 
 LARGEST_BODY = 10 * 2**20
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_POLICY_VIOLATION = 1008
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="skald", charset="UTF-8"'}
 
@@ -31,9 +32,14 @@ class Guard:
         self._key = access.key.get_secret_value().encode() if access.key is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            raise RuntimeError(f"no scope of type {scope['type']!r} is served")
         began, status = time.monotonic(), 0
 
         async def counting(message: Message) -> None:
@@ -50,15 +56,28 @@ class Guard:
             return
         await self._app(scope, _limited(receive), counting)
 
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One that may not ask is refused before its handshake is accepted."""
+        refusal = self._refusal(scope)
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif "websocket.http.response" in (scope.get("extensions") or {}):
+            await refusal(scope, receive, send)
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         headers = Headers(scope=scope)
-        if self._key is None and not _is_our_name(headers.get("host", ""), self._access.host):
+        handshake = scope["type"] == "websocket" or headers.get("upgrade", "").lower() == "websocket"
+        method = scope.get("method", "GET")
+        if self._key is None and not (_is_nameless(scope, headers) or self._is_ours(headers)):
             return problem(
                 421,
                 "The Host header names another server.",
                 "Use 127.0.0.1 or localhost, or set SKALD_API_KEY.",
             )
-        if scope["method"] not in _SAFE and self._is_foreign(headers):
+        if (handshake or method not in _SAFE) and self._is_foreign(headers):
             return problem(
                 403,
                 "The request comes from a page of another origin.",
@@ -66,7 +85,7 @@ class Guard:
             )
         if _declared(headers) > LARGEST_BODY:
             return problem(413, f"The body is larger than {LARGEST_BODY} bytes.", "Send less.")
-        preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+        preflight = not handshake and method == "OPTIONS" and "access-control-request-method" in headers
         if self._key is not None and not preflight and not _has_key(headers, self._key):
             return problem(
                 401,
@@ -74,7 +93,14 @@ class Guard:
                 "Send SKALD_API_KEY as Authorization: Bearer, as X-API-Key, or as the password of a login.",
                 _CHALLENGE,
             )
+        if scope["path"].startswith("/api") and b"%2f" in scope.get("raw_path", b"").lower():
+            return problem(
+                422, "The path has an encoded slash (%2F).", "No id has a slash in it: check the id."
+            )
         return None
+
+    def _is_ours(self, headers: Headers) -> bool:
+        return _is_our_name(headers.get("host", ""), self._access.host)
 
     def _is_foreign(self, headers: Headers) -> bool:
         """Browsers say from which page a request comes; a login that they remember must not serve others."""
@@ -87,6 +113,11 @@ class Guard:
 def route_of(scope: Scope) -> str:
     """The pattern of the route that answered."""
     return str(getattr(scope.get("route"), "path", "other"))
+
+
+def _is_nameless(scope: Scope, headers: Headers) -> bool:
+    """Health checks by HTTP/1.0 name no host; browsers always do."""
+    return scope.get("http_version") == "1.0" and "host" not in headers
 
 
 def _is_our_name(given: str, host: str) -> bool:

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from skald_bridge.api.backend import Backend
+from skald_bridge.api.problems import METHODS
 from skald_bridge.api.reading import skalds
 from skald_bridge.api.views import Skald, kind_of
 from skald_bridge.domain.dead_letters import Kind
@@ -40,8 +41,8 @@ class Requests:
         )
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """``route`` is the route's pattern: ids would be labels without end."""
-        self._answered.labels(method, route, str(status)).inc()
+        """``route`` is the route's pattern: ids, and methods that clients invent, would be labels without end."""
+        self._answered.labels(method if method in METHODS else "other", route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
 

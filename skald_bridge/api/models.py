@@ -5,14 +5,26 @@ from __future__ import annotations
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from fastapi import Path
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
+from skald_bridge.domain.errors import InvalidInput
+from skald_bridge.domain.ids import LONGEST_ID, check_id
 from skald_bridge.domain.lifecycle import LifecycleStatus
 
 
 def _whole(given: object) -> object:
     return int(given) if isinstance(given, float) and given.is_integer() else given
+
+
+def _id(given: str) -> str:
+    try:
+        check_id(given)
+    except InvalidInput as error:
+        said = {"said": error.message.removeprefix("id: "), "remedy": error.remedy or ""}
+        raise PydanticCustomError("unfit_id", "{said}", said) from error
+    return given
 
 
 LATEST_MS = 2**53
@@ -21,14 +33,17 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 """To JSON, 1.0 is the number 1."""
 Milliseconds = Annotated[Whole, Field(ge=0, le=LATEST_MS)]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-"""An id or a name: no control characters."""
+"""No control characters."""
+_ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f/]+$"
+Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID, pattern=_ID_PATTERN), AfterValidator(_id)]
+"""See ``check_id``."""
 TaskPath = Annotated[
     str,
     Path(
         alias="task_id",
         min_length=1,
-        max_length=200,
-        pattern=r"^[^\x00-\x1f\x7f]+$",
+        max_length=LONGEST_ID,
+        pattern=_ID_PATTERN,
         description="The task's id.",
     ),
 ]
@@ -132,13 +147,13 @@ class NewAttachments(Asked):
 class NewTask(Asked):
     """Skalds' task document; all but ``className`` may be left out."""
 
-    id: Name | None = Field(None, description="Kept as the task's id; a repeat makes no second task.")
+    id: Id | None = Field(None, description="Kept as the task's id; a repeat makes no second task.")
     class_name: Name
     source: str = Field("REST", max_length=200)
     name: str | None = Field(None, max_length=200)
     description: str | None = Field(None, max_length=4000)
     executor: str | None = Field(None, max_length=200)
-    dependencies: list[Name] | None = Field(None, max_length=1000)
+    dependencies: list[Id] | None = Field(None, max_length=1000)
     mode: Literal["Active", "Passive", "PassiveProcess"] = "Passive"
     is_persistent: bool = False
     create_date_time: Milliseconds = 0

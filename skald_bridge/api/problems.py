@@ -11,12 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import Match, Mount
 
 from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected, SkaldError, Unavailable
 
 _log = logging.getLogger("skald_bridge.api")
 _STATUS: dict[type[SkaldError], int] = {InvalidInput: 422, NotFound: 404, Rejected: 409, Unavailable: 503}
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 _REMEDIES = {404: "The routes are listed at /api/openapi.json.", 405: "Use one of the methods in Allow."}
 
 
@@ -34,12 +35,13 @@ _MEANINGS = {
     403: "The request comes from a page of another origin.",
     404: "There is no such task or Skald.",
     405: "The route has no such method.",
+    408: "The request did not arrive in time.",
     409: "The task or Prefect refuses the command.",
     413: "The body is too large.",
     421: "The Host header names another server.",
     422: "A field is wrong.",
     500: "A defect of this product.",
-    503: "A service that is needed does not answer.",
+    503: "A service that is needed does not answer, or too many clients are connected.",
 }
 
 
@@ -48,15 +50,20 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem, "description": _MEANINGS[status]} for status in statuses}
 
 
-ALWAYS = responses(400, 401, 403, 413, 421, 422, 500)
-"""What the guard and the reading of a request can answer on every route."""
+ALWAYS = responses(400, 401, 403, 408, 413, 421, 422, 500, 503)
+"""What connections, the guard and the reading of a request can answer on every route."""
 
 
 def problem(
     status: int, error: str, remedy: str | None = None, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    body = Problem(error=error, remedy=remedy, status=status)
+    body = Problem(error=_sendable(error), remedy=remedy, status=status)
     return JSONResponse(body.model_dump(), status, headers=dict(headers or {}))
+
+
+def _sendable(text: str) -> str:
+    """What a client has sent may hold halves of surrogate pairs, which are no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def handle_problems(app: FastAPI) -> None:
@@ -81,7 +88,8 @@ async def _unreadable(_request: Request, error: Exception) -> JSONResponse:
     if first["type"] == "json_invalid":
         return problem(422, f"The body is not JSON: {first['ctx']['error']}", "Send a JSON object in UTF-8.")
     where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    return problem(422, f"{where}: {first['msg']}", "/api/openapi.json describes every field.")
+    remedy = first.get("ctx", {}).get("remedy", "/api/openapi.json describes every field.")
+    return problem(422, f"{where}: {first['msg']}", remedy)
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
@@ -97,9 +105,11 @@ def _methods(request: Request) -> list[str]:
     """Of all routes with this path; Starlette names those of the first one only."""
     found: set[str] = set()
     for route in request.app.routes:
-        if route.matches(request.scope)[0] is not Match.NONE:
-            found |= getattr(route, "methods", None) or set()
-    return sorted(found)
+        is_folder = isinstance(route, Mount)  # takes every method, and answers GET
+        for method in ("GET",) if is_folder else METHODS:
+            if route.matches({**request.scope, "method": method})[0] is Match.FULL:
+                found.add(method)
+    return sorted(found | {"HEAD"} if "GET" in found else found)
 
 
 async def _defect(request: Request, error: Exception) -> JSONResponse:

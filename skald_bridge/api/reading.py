@@ -10,10 +10,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from skald_bridge.api.backend import Backend
+from skald_bridge.api.models import TaskPath
 from skald_bridge.api.views import Skald, fresh_document, guest_skald, skalds_of
 from skald_bridge.domain.errors import NotFound, Unavailable
 from skald_bridge.domain.guests import Guest
-from skald_bridge.domain.ids import NodeId, TaskId
+from skald_bridge.domain.ids import NodeId, TaskId, is_run_id
 from skald_bridge.domain.pulse import SILENT, Vitals
 from skald_bridge.domain.records import TaskDocument
 
@@ -29,16 +30,39 @@ def _backend(request: Request) -> Backend:
 Given = Annotated[Backend, Depends(_backend)]
 
 
-async def document(backend: Backend, task: str) -> TaskDocument:
+async def known_id(backend: Backend, text: str) -> TaskId:
+    """The id of the task that is meant: of one born in Prefect also in upper case.
+
+    Raises:
+        NotFound: neither archive nor Prefect has one of that id, in upper case or not.
+        Unavailable: the archive does not have it, and Prefect does not answer.
+    """
+    given, lower = TaskId(text), TaskId(text.lower())
+    if given == lower or not is_run_id(lower):
+        return given
+    stored = await backend.archive.read([given, lower])
+    if stored:
+        return given if given in stored else lower
+    return (await backend.engine.task(given)).id
+
+
+async def _task(backend: Given, task_id: TaskPath) -> TaskId:
+    return await known_id(backend, task_id)
+
+
+GivenTask = Annotated[TaskId, Depends(_task)]
+
+
+async def document(backend: Backend, task: TaskId) -> TaskDocument:
     """From the archive; a task made a moment ago from Prefect.
 
     Raises:
         NotFound: neither has it.
         Unavailable: the archive does not have it, and Prefect does not answer.
     """
-    found = await backend.archive.get(TaskId(task))
+    found = await backend.archive.get(task)
     if found is None:
-        found = fresh_document(await backend.engine.task(TaskId(task)))
+        found = fresh_document(await backend.engine.task(task))
     if found is None:
         raise NotFound(f"No task {task}", remedy="GET /api/tasks/ lists them.")
     return found

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
+import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from skald_bridge.api.connections import Connection, Door, Limits, Seldom, connection_limit
 from skald_bridge.domain.errors import InvalidInput, Unavailable
 
 GRACE = 2
@@ -44,11 +49,19 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
+def limits() -> Limits:
+    """By what this process may open."""
+    return Limits(connection_limit(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+
+
 @asynccontextmanager
-async def serving(app: ASGIApp, bound: socket.socket) -> AsyncIterator[None]:
+async def serving(app: ASGIApp, bound: socket.socket, limits: Limits) -> AsyncIterator[None]:
     """Answers from when it is entered until it is left."""
     config = uvicorn.Config(
         app,
+        http=cast(Any, partial(Connection, door=Door(limits))),
+        ws="none",
+        backlog=limits.backlog,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -58,6 +71,8 @@ async def serving(app: ASGIApp, bound: socket.socket) -> AsyncIterator[None]:
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[bound]), name="rest")
     task.add_done_callback(lambda _: server.answers.set())
+    stack = contextlib.ExitStack()
+    stack.enter_context(_seldom("uvicorn.error", "skald_bridge.api", "asyncio"))
     try:
         await server.answers.wait()
         if task.done():
@@ -66,6 +81,20 @@ async def serving(app: ASGIApp, bound: socket.socket) -> AsyncIterator[None]:
     finally:
         server.should_exit = True
         await asyncio.wait([task])
+        stack.close()
+
+
+@contextlib.contextmanager
+def _seldom(*names: str) -> Iterator[None]:
+    """What clients can cause does not fill the log."""
+    filters = [(logging.getLogger(name), Seldom()) for name in names]
+    for logger, seldom in filters:
+        logger.addFilter(seldom)
+    try:
+        yield
+    finally:
+        for logger, seldom in filters:
+            logger.removeFilter(seldom)
 
 
 class _Server(uvicorn.Server):

@@ -6,11 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from skald_bridge.api.models import Said, TaskHeartbeatOut, TaskOut, TaskPath, TasksOut, WhyOut
+from skald_bridge.api.models import Said, TaskHeartbeatOut, TaskOut, TasksOut, WhyOut
 from skald_bridge.api.problems import responses
-from skald_bridge.api.reading import Given, document, vitals, vitals_of
+from skald_bridge.api.reading import Given, GivenTask, document, vitals, vitals_of
 from skald_bridge.api.views import task_heartbeat_out, task_out
-from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus
 from skald_bridge.domain.pulse import SILENT
 from skald_bridge.domain.wanted import Wanted
@@ -52,34 +51,34 @@ async def list_class_names(backend: Given) -> list[str]:
 
 
 @router.get("/{task_id}", responses=ONE)
-async def get_task(backend: Given, task_id: TaskPath) -> TaskOut:
-    found = await document(backend, task_id)
+async def get_task(backend: Given, task: GivenTask) -> TaskOut:
+    found = await document(backend, task)
     return task_out(found, await vitals_of(backend, found.id))
 
 
 @router.get("/{task_id}/heartbeat", responses=ONE)
-async def get_heartbeat(backend: Given, task_id: TaskPath) -> TaskHeartbeatOut:
-    found = await document(backend, task_id)
+async def get_heartbeat(backend: Given, task: GivenTask) -> TaskHeartbeatOut:
+    found = await document(backend, task)
     return task_heartbeat_out(found, await vitals_of(backend, found.id), backend.clock.now())
 
 
 @router.get("/{task_id}/why", responses=ONE)
-async def get_why(backend: Given, task_id: TaskPath) -> WhyOut:
+async def get_why(backend: Given, task: GivenTask) -> WhyOut:
     """Why it is where it is: refusals, lease, its pool."""
     engine = backend.engine
-    stored = await backend.archive.get(TaskId(task_id))
+    stored = await backend.archive.get(task)
     if stored is not None and stored.foreign:
         where = f" on Skalds node {stored.executor}" if stored.executor else ""
         said = [f"It is {stored.lifecycle.value}{where}: {stored.exception or stored.state_name}"]
         return WhyOut(task_id=stored.id, lifecycle_status=stored.lifecycle, reasons=said, node_log=[])
-    task = await engine.task(TaskId(task_id))
+    found = await engine.task(task)
     said = reasons(
-        task,
-        await backend.waiting(task),
+        found,
+        await backend.waiting(found),
         await engine.nodes(),
         await engine.live_tasks(),
         backend.clock.now(),
     )
-    log = [Said(at=to_ms(at), message=message) for at, message in await engine.node_log(task.id)]
-    status = task.state.lifecycle if task.state is not None else LifecycleStatus.CREATED
-    return WhyOut(task_id=task.id, lifecycle_status=status, reasons=said, node_log=log)
+    log = [Said(at=to_ms(at), message=message) for at, message in await engine.node_log(found.id)]
+    status = found.state.lifecycle if found.state is not None else LifecycleStatus.CREATED
+    return WhyOut(task_id=found.id, lifecycle_status=status, reasons=said, node_log=log)

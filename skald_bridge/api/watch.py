@@ -31,7 +31,9 @@ CLIENTS = 500
 class Watch:
     """One look a step: what was written at once, heartbeats every ``period`` seconds."""
 
-    def __init__(self, backend: Backend, *, period: float = PERIOD, linger: float = LINGER) -> None:
+    def __init__(
+        self, backend: Backend, *, period: float = PERIOD, linger: float = LINGER, most: int = CLIENTS
+    ) -> None:
         self.tasks = Stream(_era())
         self.skalds = Stream(_era())
         self.clients = 0
@@ -39,6 +41,7 @@ class Watch:
         self._backend = backend
         self._period = period
         self._linger = linger
+        self._most = most
         self._position: int | None = None
         self._shown: dict[TaskId, Shown] = {}
         self._skalds: dict[NodeId, Skald] = {}
@@ -49,10 +52,7 @@ class Watch:
     @contextmanager
     def following(self) -> Iterator[None]:
         """Raises ``Unavailable`` when too many do already."""
-        if self.clients >= CLIENTS:
-            raise Unavailable(
-                f"{CLIENTS} clients follow the events already.", remedy="Close some of their connections."
-            )
+        self.check_room()
         self.clients += 1
         self.loop.hurry()
         try:
@@ -60,6 +60,13 @@ class Watch:
         finally:
             self.clients -= 1
             self._left = _now()
+
+    def check_room(self) -> None:
+        """Raises ``Unavailable`` when as many clients follow as may."""
+        if self.clients >= self._most:
+            raise Unavailable(
+                f"{self._most} clients follow the events already.", remedy="Close some of their connections."
+            )
 
     async def ready(self) -> None:
         """Returns once there is something for a snapshot."""

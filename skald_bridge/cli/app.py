@@ -73,7 +73,7 @@ def main() -> None:
     except SkaldError as error:
         if _debugging():
             raise
-        _print_error(error)
+        _print(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
@@ -82,7 +82,7 @@ def main() -> None:
         if _debugging():
             raise
         text = " ".join(str(error).split()) or type(error).__name__
-        _print_error(
+        _print(
             SkaldError(f"Unexpected {type(error).__name__}: {text}", remedy="See more with skald --debug.")
         )
         sys.exit(1)
@@ -92,7 +92,7 @@ def _debugging() -> bool:
     return "--debug" in sys.argv
 
 
-def _print_error(error: SkaldError) -> None:
-    typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {error.message}", err=True)
-    if error.remedy:
-        typer.echo(f"  Remedy: {error.remedy}", err=True)
+def _print(error: SkaldError) -> None:
+    from skald_bridge.cli.output import print_error
+
+    print_error(error)

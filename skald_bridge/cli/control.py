@@ -65,7 +65,7 @@ def _command(
             now = await engine.task(task.id)
             shown.append(task_json(now))
             if not as_json:
-                console().print(f"{name}  {plain(now.name)}  {now.id}  {shown_state(now.state)}")
+                console().print(f"{name}  {plain(now.name)}  {plain(now.id)}  {shown_state(now.state)}")
         if as_json:
             print_json(shown)
 

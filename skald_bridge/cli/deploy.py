@@ -13,6 +13,7 @@ import typer
 
 from skald_bridge.cli.connect import connect
 from skald_bridge.cli.invocation import invocation
+from skald_bridge.cli.output import say
 from skald_bridge.domain.errors import InvalidInput, NotFound
 
 
@@ -38,7 +39,7 @@ def deploy(
     from skald_bridge.adapters.prefect_pool import ensure_pools
 
     for made in asyncio.run(ensure_pools(pools)):
-        typer.echo(f"created work pool {made}, type skald")
+        say(f"created work pool {made}, type skald")
     which = [word for one in name for word in ("--name", one)] if name else ["--all"]
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", *which]
     done = subprocess.run(command, cwd=chosen, stdin=subprocess.DEVNULL, env=dict(os.environ), check=False)

@@ -10,6 +10,7 @@ import typer
 
 from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.output import console, plain, print_json, styled, table
+from skald_bridge.domain.plain_text import visible
 
 
 def doctor(
@@ -30,7 +31,7 @@ def doctor(
     for check in examine(settings):
         checks.append(check)
         if not as_json and sys.stderr.isatty():
-            typer.echo(f"\r{check.name:<40}\r", err=True, nl=False)
+            typer.echo(f"\r{visible(check.name):<40}\r", err=True, nl=False)
     ok = not any(check.status == "failed" and check.required for check in checks)
     if as_json:
         print_json({"ok": ok, "checks": [asdict(check) for check in checks]})

@@ -15,7 +15,7 @@ from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.output import console, plain, print_json, styled
 from skald_bridge.cli.shapes import event_json
 from skald_bridge.domain.errors import InvalidInput
-from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.ids import TaskId, short
 from skald_bridge.domain.records import JournalRecord
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _print(screen: Console, entries: Sequence[Entry], *, as_json: bool) -> None:
         node = f"  {record.node}" if record.node else ""
         said = f": {record.message}" if record.message else ""
         screen.print(
-            f"[dim]{at}[/]  {status}  {plain(record.class_name)} {record.task[:8]}{plain(node)}"
+            f"[dim]{at}[/]  {status}  {plain(record.class_name)} {plain(short(record.task))}{plain(node)}"
             f"  [dim]{plain(record.name)}{plain(said)}[/]",
             soft_wrap=True,
         )

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from skald_bridge.cli.output import say
 from skald_bridge.domain.errors import InvalidInput
 
 
@@ -24,4 +25,4 @@ def init(
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"{file} cannot be written: {error.strerror}.") from error
-    typer.echo(f"wrote {file}; use it: skald --config {file} up")
+    say(f"wrote {file}; use it: skald --config {file} up")

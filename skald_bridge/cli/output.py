@@ -13,6 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from skald_bridge.domain.errors import SkaldError
+from skald_bridge.domain.plain_text import visible, visible_json
+
 PIPED_WIDTH = 200
 _STATUS_STYLES = {
     "Created": "cyan",
@@ -38,8 +41,27 @@ def console() -> Console:
 
 def print_json(value: object, *, line: bool = False) -> None:
     """One JSON document, or one line of a stream."""
-    text = json.dumps(value, ensure_ascii=False, default=str, indent=None if line else 2)
-    typer.echo(text)
+    typer.echo(json_text(value, indent=None if line else 2))
+
+
+def say(text: str) -> None:
+    """One line to standard output."""
+    typer.echo(visible(text))
+
+
+def print_error(error: SkaldError) -> None:
+    """To standard error; further lines of the message are indented more than its remedy."""
+    first, *others = error.message.split("\n")
+    typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {visible(first)}", err=True)
+    for line in others:
+        typer.echo(f"    {visible(line.removeprefix('    '))}", err=True)
+    if error.remedy:
+        typer.echo(f"  Remedy: {visible(error.remedy)}", err=True)
+
+
+def json_text(value: object, *, indent: int | None = None) -> str:
+    """JSON that shows no raw control character."""
+    return visible_json(json.dumps(value, ensure_ascii=False, default=str, indent=indent))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -53,8 +75,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
 
 
 def plain(value: object) -> str:
-    """Text that rich must not read as markup."""
-    return escape("" if value is None else str(value))
+    """Text from outside, on one line; neither rich nor the terminal reads anything into it."""
+    return escape("" if value is None else visible(str(value)))
 
 
 def styled(status: str, shown: str | None = None) -> str:
@@ -97,4 +119,4 @@ def iso(moment: datetime | None) -> str | None:
 
 def compact(value: Any) -> str:
     """A JSON value on one line."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return json_text(value)

@@ -9,6 +9,7 @@ import typer
 
 from skald_bridge.cli.connect import connect
 from skald_bridge.cli.invocation import invocation
+from skald_bridge.cli.output import say
 
 
 def pool(
@@ -20,4 +21,4 @@ def pool(
     from skald_bridge.adapters.prefect_pool import ensure_pool
 
     created = asyncio.run(ensure_pool(name))
-    typer.echo(f"{'created' if created else 'there already'}: work pool {name}, type skald")
+    say(f"{'created' if created else 'there already'}: work pool {name}, type skald")

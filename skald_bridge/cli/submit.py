@@ -71,7 +71,7 @@ def submit(
             held=bool(first),
         )
         if not as_json:
-            console().print(f"created  [bold]{plain(task.name)}[/]  {task.id}")
+            console().print(f"created  [bold]{plain(task.name)}[/]  {plain(task.id)}")
         if wait:
             task = await _end(engine, task, quiet=as_json)
             ended.append(task)

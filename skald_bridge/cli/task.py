@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,7 @@ from rich.console import Console
 from skald_bridge.cli.connect import with_engine
 from skald_bridge.cli.find import find_task
 from skald_bridge.cli.invocation import invocation
-from skald_bridge.cli.output import ago, console, plain, print_json, span, styled, table
+from skald_bridge.cli.output import ago, console, json_text, plain, print_json, span, styled, table
 from skald_bridge.cli.shapes import state_json, subtask_json, task_json
 from skald_bridge.cli.tasks import shown_progress, shown_state, took
 from skald_bridge.domain.facts import Progress, State, Subtask, Task
@@ -58,7 +57,7 @@ def _show(
 ) -> None:
     queue = f", queue {task.queue}" if task.queue else ""
     facts = [
-        ("task", f"[bold]{plain(task.name)}[/]  {task.id}"),
+        ("task", f"[bold]{plain(task.name)}[/]  {plain(task.id)}"),
         ("type", plain(task.class_name)),
         ("state", _with_message(task.state)),
         ("progress", shown_progress(progress)),
@@ -73,7 +72,7 @@ def _show(
         if value:
             screen.print(f"[dim]{name:<9}[/]{value}")
     screen.print(f"\n[bold]attachments[/] (revision {task.revision})")
-    screen.print(json.dumps(task.attachments, ensure_ascii=False, indent=2, default=str), markup=False)
+    screen.print(json_text(task.attachments, indent=2), markup=False)
     if subtasks:
         rows = [
             [

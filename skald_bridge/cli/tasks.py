@@ -84,7 +84,7 @@ def took(task: Task, now: datetime) -> str:
 
 def _row(task: Task, progress: Progress | None, now: datetime) -> list[str]:
     return [
-        short(task.id),
+        plain(short(task.id)),
         plain(task.class_name),
         plain(task.name),
         shown_state(task.state),

@@ -20,6 +20,7 @@ from skald_bridge.cli.connect import check_server, configured_url, running_up, u
 from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.log_setup import rotation
 from skald_bridge.cli.media import Media, with_media
+from skald_bridge.cli.output import say
 from skald_bridge.domain.errors import InvalidInput, Unavailable
 from skald_bridge.embedded import HOST, api_url
 from skald_bridge.media.inputs import ROOTS_ENV
@@ -89,7 +90,7 @@ def run_up(settings: Settings, *, grace: float = GRACE, with_node: bool = True) 
             supervisor.run(when_up=lambda: _announce(supervisor, settings, home, url, with_node, rest))
         finally:
             up_file(home).unlink(missing_ok=True)
-    typer.echo("all ended")
+    say("all ended")
 
 
 def _parts(
@@ -120,7 +121,7 @@ def _rest_is_free(settings: Settings) -> bool:
     try:
         check_free(host, port, what="the REST API", remedy=remedy)
     except Unavailable as error:
-        typer.echo(f"no REST API: {error.message} {remedy}")
+        say(f"no REST API: {error.message} {remedy}")
         return False
     return True
 
@@ -141,13 +142,11 @@ def _announce(
     beside = file.with_suffix(".new")
     beside.write_text(json.dumps(found), encoding="utf-8")
     beside.rename(file)
-    typer.echo(
-        f"up: {url.removesuffix('/api')} is Prefect's UI; work pool {settings.pool}; logs in {home / 'logs'}"
-    )
+    say(f"up: {url.removesuffix('/api')} is Prefect's UI; work pool {settings.pool}; logs in {home / 'logs'}")
     if rest:
         at = f"http://{settings.system_controller_host}:{settings.system_controller_port}"
-        typer.echo(f"REST for Skalds' clients: {at}/api, metrics: {at}/metrics")
-    typer.echo("in another terminal: skald nodes, skald tasks --watch; Ctrl-C ends everything")
+        say(f"REST for Skalds' clients: {at}/api, metrics: {at}/metrics")
+    say("in another terminal: skald nodes, skald tasks --watch; Ctrl-C ends everything")
 
 
 def _make_pool(settings: Settings, home: Path, url: str) -> None:
@@ -157,7 +156,7 @@ def _make_pool(settings: Settings, home: Path, url: str) -> None:
 
 
 def _tell(change: Change) -> None:
-    typer.echo(f"{change.part}: {change.what}{f' ({change.detail})' if change.detail else ''}")
+    say(f"{change.part}: {change.what}{f' ({change.detail})' if change.detail else ''}")
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import typer
 from skald_bridge.cli.connect import with_engine
 from skald_bridge.cli.find import find_task
 from skald_bridge.cli.invocation import invocation
-from skald_bridge.cli.output import print_json
+from skald_bridge.cli.output import print_json, say
 from skald_bridge.cli.task import TASK
 from skald_bridge.cli.values import attachments
 from skald_bridge.domain.errors import InvalidInput, Rejected
@@ -51,7 +51,7 @@ def update(
         if as_json:
             print_json({"taskId": task.id, "outcome": outcome, "revision": revision, "reason": reason})
         elif outcome != "rejected":
-            typer.echo(f"{outcome}: revision {revision}")
+            say(f"{outcome}: revision {revision}")
         if outcome == "rejected":
             raise Rejected(
                 f"The task rejected revision {revision}: {reason}.",

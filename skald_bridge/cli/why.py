@@ -40,7 +40,7 @@ def why(
             print_json({"task": task_json(task), "reasons": found, "nodeLog": [log_json(one) for one in log]})
             return
         screen = console()
-        screen.print(f"[bold]{plain(task.name)}[/]  {task.id}  {shown_state(task.state)}")
+        screen.print(f"[bold]{plain(task.name)}[/]  {plain(task.id)}  {shown_state(task.state)}")
         for reason in found:
             screen.print(f"  {plain(reason)}")
         if log:

@@ -21,9 +21,14 @@ _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff/]")
 _RUN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
+def is_run_id(text: str) -> bool:
+    """Whether it has the form of a flow run's id; in upper case it has not."""
+    return _RUN.fullmatch(text) is not None
+
+
 def short(task: TaskId) -> str:
     """For people: the beginning of a UUID, any other id whole."""
-    return task[:8] if _RUN.fullmatch(task) else task
+    return task[:8] if is_run_id(task) else task
 
 
 def check_id(text: str) -> None:

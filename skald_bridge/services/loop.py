@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from skald_bridge.domain.errors import SkaldError
 
 _log = logging.getLogger("skald_bridge.loop")
+KINDS = 8
+"""So many kinds of failure are logged until a step succeeds."""
+_READ = 500
+_NUMBERS = re.compile(r"[\w.:-]*\d[\w.:-]*")
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Backoff:
 class Loop:
     """Calls ``step`` again and again; ``step`` returns the seconds until it wants to be called again.
 
-    A step that raises is called again after a backoff; a failure is logged once, until it changes or ends.
+    A step that raises is called again after a backoff; each kind of failure is logged once, until a step succeeds.
     Cancellation passes through everything.
     """
 
@@ -45,7 +50,7 @@ class Loop:
         self._due = 0.0
         self._changed = asyncio.Event()
         self._failures = 0
-        self._told: str | None = None
+        self._told: set[str] = set()
         self._problem: str | None = None
         self._began: float | None = None
         self._task: asyncio.Task[None] | None = None
@@ -97,9 +102,10 @@ class Loop:
             return self._backoff.after(self._failures, self._jitter())
         finally:
             self._began = None
-        if self._told is not None:
+        if self._told:
             _log.info("%s: works again", self.name)
-        self._failures, self._told, self._problem = 0, None, None
+        self._told.clear()
+        self._failures, self._problem = 0, None
         return delay
 
     async def _wait(self) -> None:
@@ -112,14 +118,21 @@ class Loop:
                 return
 
     def _tell(self, error: Exception) -> None:
-        said = f"{type(error).__name__}: {error}"
-        if said == self._told:
+        kind = kind_of(error)
+        if kind in self._told or len(self._told) > KINDS:
             return
-        self._told = said
+        if len(self._told) == KINDS:
+            kind, error = "", SkaldError("it fails in many ways; no more are told until it works again")
+        self._told.add(kind)
         if isinstance(error, SkaldError):
             _log.warning("%s: %s", self.name, error)
         else:
-            _log.exception("%s failed; it is tried again", self.name)
+            _log.error("%s failed; it is tried again", self.name, exc_info=error)
+
+
+def kind_of(error: Exception) -> str:
+    """The same for failures that differ in numbers, times, addresses or ids only."""
+    return f"{type(error).__name__}: " + _NUMBERS.sub("#", str(error)[:_READ])
 
 
 def _now() -> float:

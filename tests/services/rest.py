@@ -63,11 +63,20 @@ class Rest:
 
 @contextlib.contextmanager
 def running_rest(
-    server: PrefectServer, home: Path, *options: str, env: Mapping[str, str] | None = None, key: str = ""
+    server: PrefectServer,
+    home: Path,
+    *options: str,
+    env: Mapping[str, str] | None = None,
+    key: str = "",
+    descriptors: int = 0,
 ) -> Iterator[Rest]:
-    """Answers when entered. ``options`` are those of `skald bridge`; ``key`` is its SKALD_API_KEY."""
+    """Answers when entered. ``options`` are those of `skald bridge`; ``key`` is its SKALD_API_KEY.
+
+    ``descriptors``: so many files it may have open, where that is given.
+    """
     home.mkdir(parents=True, exist_ok=True)
     port = free_port()
+    limited = ["sh", "-c", 'ulimit -n "$0" && exec "$@"', str(descriptors)] if descriptors else []
     own = {
         **{
             name: server.client_env[name]
@@ -79,7 +88,7 @@ def running_rest(
     }
     with (home / "bridge.log").open("ab") as log:
         process = subprocess.Popen(
-            leashed([*SKALD, "bridge", *options]),
+            leashed([*limited, *SKALD, "bridge", *options]),
             env=skald_environment(home, own),
             stdin=subprocess.DEVNULL,
             stdout=log,

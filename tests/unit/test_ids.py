@@ -13,8 +13,8 @@ from skald_bridge.domain.ids import LONGEST_ID, check_id
 @pytest.mark.parametrize(
     "text",
     [
-        str(uuid4()), str(uuid4()).upper(), "a", "x" * LONGEST_ID, "a b", "a:b", "a%2Fb", "a\\b", "...", ".a", "-", "?", "#",
-        "\U0001f3ac", "\u00e9", "classnames", "status", "\u202e", "a\u2028b",
+        str(uuid4()), str(uuid4()).upper(), "a", "x" * LONGEST_ID, "a b", "a:b", "a%2Fb", "a\\b", "...", ".a", "-",
+        "?", "#", "\U0001f3ac", "\u00e9", "classnames", "status", "\u202e", "a\u2028b",
     ],
 )  # fmt: skip
 def test_ids_that_are_taken(text: str) -> None:
@@ -24,11 +24,11 @@ def test_ids_that_are_taken(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "empty"), ("x" * (LONGEST_ID + 1), "201 characters"), ("a/b", "/"), ("/", "/"), ("a/", "/"), (".", "folder"),
-        ("..", "folder"), ("a\nb", r"U\+000A"), ("a\r", r"U\+000D"), ("\x00", r"U\+0000"), ("a\x1b[31m", r"U\+001B"),
-        ("\x7f", r"U\+007F"), ("a\x85b", r"U\+0085"), ("\x9b31m", r"U\+009B"), ("\ud800", r"U\+D800"),
-        ("a\udfffb", r"U\+DFFF"), (" a", "white space"), ("a ", "white space"), (" ", "white space"),
-        ("\u3000a", "white space"), ("a\u2028", "white space"), ("a\xa0", "white space"),
+        ("", "empty"), ("x" * (LONGEST_ID + 1), "201 characters"), ("a/b", "/"), ("/", "/"), ("a/", "/"),
+        (".", "folder"), ("..", "folder"), ("a\nb", r"U\+000A"), ("a\r", r"U\+000D"), ("\x00", r"U\+0000"),
+        ("a\x1b[31m", r"U\+001B"), ("\x7f", r"U\+007F"), ("a\x85b", r"U\+0085"), ("\x9b31m", r"U\+009B"),
+        ("\ud800", r"U\+D800"), ("a\udfffb", r"U\+DFFF"), (" a", "white space"), ("a ", "white space"),
+        (" ", "white space"), ("\u3000a", "white space"), ("a\u2028", "white space"), ("a\xa0", "white space"),
     ],
 )  # fmt: skip
 def test_ids_that_are_refused(text: str, why: str) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from skald_bridge.logs import OURS, RotatingFile, Rotation, configure, tail
+from skald_bridge.domain.errors import Unavailable
+from skald_bridge.logs import LIBRARIES, OURS, RotatingFile, Rotation, configure, tail
 
-NAMES = (*OURS, "prefect", "")
+NAMES = (*OURS, *LIBRARIES, "prefect", "")
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +64,57 @@ def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert entry["message"] == "failed twice"
     assert (entry["level"], entry["logger"], entry["pid"]) == ("ERROR", "skald", os.getpid())
     assert "no camera" in entry["error"]
+
+
+FORGED = "x\n2026-01-01 00:00:00,000 ERROR   skald: all is lost"
+EVIL = [FORGED, FORGED.replace("\n", "\r"), FORGED.replace("\n", "\x85"), FORGED.replace("\n", "\u2028"),
+        "\x1b[2J\x1b[H", "\x9b31m", "\x00\x07\x7f", "\ud800", "\u202egpj"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", EVIL)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_record_is_one_line_whatever_is_in_it(
+    text: str, as_json: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = configure(folder=tmp_path, json_lines=as_json)
+    assert path is not None
+    for name in ("skald", "uvicorn.error", "prefect.flow_runs"):
+        logging.getLogger(name).warning("task %s ended", text)
+        logging.getLogger(name).warning(f"task {text} ended")
+    for lines in (path.read_text().split("\n"), capsys.readouterr().err.split("\n")):
+        told = [line for line in lines if "task" in line]
+        assert len(told) >= 4 and len([line for line in lines if line]) == len(told)
+        for line in told:
+            assert len(line.splitlines()) == 1 and line.isprintable(), line
+            if as_json:
+                assert json.loads(line)["message"] == f"task {text} ended"
+            else:
+                assert " WARNING " in line and line.endswith(" ended")
+
+
+@pytest.mark.parametrize("text", EVIL)
+def test_no_line_of_a_traceback_looks_like_a_record(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure()
+    try:
+        raise ValueError(text)
+    except ValueError:
+        logging.getLogger("skald").exception("failed", stack_info=True)
+    first, *others = capsys.readouterr().err.splitlines()
+    assert " ERROR   skald: failed" in first
+    assert others and all(line.startswith("    ") and line.isprintable() for line in others)
+    assert any("ValueError" in line for line in others)
+
+
+def test_a_remedy_is_on_the_line_of_its_error(capsys: pytest.CaptureFixture[str]) -> None:
+    configure()
+    error = Unavailable("Kafka is away.", remedy="Start Kafka.")
+    logging.getLogger("skald").warning("%s: %s", "relay", error)
+    logging.getLogger("skald").warning(error)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith("skald: relay: Kafka is away. Remedy: Start Kafka.")
+    assert lines[1].endswith("skald: Kafka is away. Remedy: Start Kafka.")
 
 
 def test_a_full_file_is_put_aside_and_other_writers_follow(tmp_path: Path) -> None:

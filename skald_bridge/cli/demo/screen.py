@@ -19,6 +19,7 @@ from skald_bridge.cli.demo.story import View
 from skald_bridge.cli.output import plain, size, table
 from skald_bridge.cli.tasks import shown_state, took
 from skald_bridge.domain.facts import Subtask, Task
+from skald_bridge.domain.plain_text import visible
 from skald_bridge.domain.records import JournalRecord
 
 _BAR = 24
@@ -79,12 +80,12 @@ def _task_row(task: Task, view: View) -> list[RenderableType]:
     fraction = 1.0 if ended else progress.fraction if progress else 0.0
     text = f"{task.node or ''}  {progress.text if progress else ''}".strip()
     return [
-        Text(task.class_name, style="bold"),
+        Text(visible(task.class_name), style="bold"),
         ProgressBar(
             total=1, completed=fraction, width=_BAR, pulse=task.start is not None and progress is None
         ),
         Text.from_markup(shown_state(task.state)),
-        Text(text, style="dim", overflow="ellipsis", no_wrap=True),
+        Text(visible(text), style="dim", overflow="ellipsis", no_wrap=True),
     ]
 
 
@@ -92,9 +93,9 @@ def _subtask_row(subtask: Subtask) -> list[RenderableType]:
     full = subtask.state in _FULL_WHEN
     again = f"attempt {subtask.attempt}  " if subtask.attempt > 1 else ""
     return [
-        Text(f"  {subtask.name}"),
+        Text(f"  {visible(subtask.name)}"),
         ProgressBar(total=1, completed=float(full), width=_BAR, pulse=subtask.state == "Running"),
-        Text(subtask.state),
+        Text(visible(subtask.state)),
         Text(f"{again}{subtask.seconds:.1f}s", style="yellow" if again else "dim"),
     ]
 
@@ -122,7 +123,9 @@ def subtask_table(subtasks: Sequence[Subtask]) -> Table:
 
 
 def places(files: Sequence[Path]) -> Group:
-    return Group(*(Text(f"  {file}  ({size(file.stat().st_size)})", overflow="fold") for file in files))
+    return Group(
+        *(Text(f"  {visible(str(file))}  ({size(file.stat().st_size)})", overflow="fold") for file in files)
+    )
 
 
 def journal_tail(records: Sequence[tuple[int, JournalRecord]]) -> Table:
@@ -131,7 +134,7 @@ def journal_tail(records: Sequence[tuple[int, JournalRecord]]) -> Table:
             str(position),
             f"{record.at.astimezone():%H:%M:%S.%f}"[:-3],
             plain(record.class_name),
-            record.task[:8],
+            plain(record.task[:8]),
             plain(record.lifecycle.value),
             plain(record.name),
             plain(record.node),

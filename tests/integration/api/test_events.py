@@ -15,6 +15,7 @@ import pytest
 
 from tests.integration.api.test_tasks import create
 from tests.services.fleet import Fleet
+from tests.services.poll import until
 from tests.services.rest import Rest, running_rest
 
 pytestmark = pytest.mark.server
@@ -108,6 +109,32 @@ def test_skalds_are_followed_and_clients_counted(rest: Rest) -> None:
         assert rest.get("/api/events/status")["connectedClients"] == 1
     with following(rest, "/api/events/skalds"):
         pass
+
+
+def test_a_run_is_the_same_task_in_upper_case_on_every_route(made: Fleet, rest: Rest, tmp_path: Path) -> None:
+    run = made.run("probe/probe", {"until": str(tmp_path / "stop")})
+    upper = run.upper()
+    fresh = rest.ask("GET", f"/api/tasks/{upper}")
+    assert fresh.status_code == 200 and fresh.json()["id"] == run
+    rest.reaches(run, "Running")
+    with following(rest, f"/api/events/tasks?task_id={upper}") as follower:
+        assert follower.read(about(run, lifecycleStatus="Running"))
+    assert rest.get(f"/api/tasks/{upper}")["id"] == run
+    until(lambda: rest.get(f"/api/tasks/{upper}/heartbeat")["isAlive"], 30, "it beats")
+    for path in (f"/api/tasks/{upper}/heartbeat", f"/api/tasks/{upper}/why"):
+        assert rest.get(path)["taskId"] == run
+    given = {"attachments": {"until": str(tmp_path / "stop"), "step": 5}}
+    assert rest.do("PUT", f"/api/tasks/{upper}/attachments", given)["data"]["taskId"] == run
+    assert rest.do("POST", f"/api/tasks/{upper}/pause")["data"]["taskId"] == run
+    rest.reaches(run, "Paused")
+    rest.do("POST", f"/api/tasks/{upper}/resume")
+    rest.reaches(run, "Running")
+    rest.do("DELETE", f"/api/tasks/{upper}")
+    rest.reaches(run, "Cancelled")
+    rest.do("PUT", f"/api/tasks/{upper}/status", {"lifecycleStatus": "Cancelled"})
+    for path in ("%2Fwhy", "%2fheartbeat", "/%2e%2e%2Fclassnames"):
+        for method in ("GET", "HEAD", "PUT"):
+            assert rest.ask(method, f"/api/tasks/{run}{path}").status_code == 422
 
 
 def test_the_bridge_ends_though_clients_follow(made: Fleet, tmp_path: Path) -> None:

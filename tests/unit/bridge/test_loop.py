@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from skald_bridge.domain.errors import Unavailable
-from skald_bridge.services.loop import Backoff, Loop
+from skald_bridge.services.loop import KINDS, Backoff, Loop, kind_of
 from tests.services.poll import auntil
 
 
@@ -69,6 +69,46 @@ async def test_failures_are_logged_once_and_the_end_of_them_too(caplog: pytest.L
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR", "INFO"]
     assert "the server is away" in caplog.messages[0]
     assert caplog.records[1].exc_info is not None
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        (["away", "full"], 2),
+        (["no answer in 1.5 s", "no answer in 2 s", "no answer in 37.25 s"], 1),
+        (["task 0a1b2c3d-0000-4000-8000-00000000000a", "task ffffffff-1111-4000-8000-00000000000b"], 1),
+        (["<object at 0x7f9c>", "<object at 0x7a11>"], 1),
+    ],
+)
+async def test_failures_that_alternate_are_logged_once_each(
+    messages: list[str], expected: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    def step(n: int) -> float:
+        if n in (31, 62):
+            return 0.0 if n == 31 else 3600.0
+        raise Unavailable(messages[n % len(messages)])
+
+    loop, calls = loop_of(step, backoff=Backoff(0.0001, 0.0001))
+    kinds = len({kind_of(Unavailable(message)) for message in messages})
+    with caplog.at_level(logging.DEBUG, logger="skald_bridge.loop"):
+        loop.start()
+        await called(calls, 62)
+        await loop.stop()
+    warned = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warned) == 2 * kinds and kinds == expected
+
+
+async def test_what_fails_in_ever_other_ways_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def step(n: int) -> float:
+        raise ValueError("x" * n)
+
+    loop, calls = loop_of(step, backoff=Backoff(0.0001, 0.0001))
+    with caplog.at_level(logging.DEBUG, logger="skald_bridge.loop"):
+        loop.start()
+        await called(calls, 100)
+        await loop.stop()
+    assert len(caplog.records) == KINDS + 1
+    assert "many ways" in caplog.messages[-1]
 
 
 async def test_stop_waits_for_the_end_and_cancellation_passes() -> None:
