@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Collection
 from datetime import UTC, datetime
 
+from skald_bridge.adapters import sqlite_file
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import CLOSED, LifecycleStatus
@@ -137,7 +138,8 @@ class SqliteRetention:
                 _pragma(connection, "page_count") * page,
                 _pragma(connection, "freelist_count") * page,
             )
-            return Stored(size, free, oldest, shrinks=_pragma(connection, "auto_vacuum") != 0)
+            shrinks = _pragma(connection, "auto_vacuum") != 0 or size < sqlite_file.CONVERTED
+            return Stored(size, free, oldest, shrinks)
 
         return await self._file.run(work)
 

@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from skald_bridge.cli.bridge import journal_file
 from skald_bridge.cli.connect import check_server, configured_url, running_up
 from skald_bridge.cli.output import size
-from skald_bridge.domain.errors import NotFound, SkaldError
+from skald_bridge.domain.errors import SkaldError
 from skald_bridge.embedded import HOST
 from skald_bridge.services.ports_in_use import check_free, listens
 from skald_bridge.settings import Settings
@@ -171,16 +171,15 @@ def space(settings: Settings) -> Check:
 
 def journal(settings: Settings) -> Check:
     """What journal and archive take, and whether they grow for ever."""
-    from skald_bridge.adapters.sqlite_file import CONVERTED
-    from skald_bridge.main import stored
-
     path = journal_file(settings.home)
     days = settings.retention_days
     kept = f"what has ended is kept for {days:g} days" if days else "what has ended is kept for ever"
+    if not path.is_file():
+        return Check("journal", "ok", f"none yet; {kept}", required=False)
+    from skald_bridge.main import stored
+
     try:
         found = asyncio.run(stored(path))
-    except NotFound:
-        return Check("journal", "ok", f"none yet; {kept}", required=False)
     except SkaldError as error:
         return Check("journal", "warning", error.message, error.remedy, required=False)
     oldest = f"oldest ended task of {found.oldest:%Y-%m-%d}" if found.oldest else "no ended task"
@@ -188,7 +187,7 @@ def journal(settings: Settings) -> Check:
     remedy = None
     if not days and found.size > LARGE_JOURNAL:
         remedy = "It only grows: set SKALD_RETENTION_DAYS, such as 30."
-    elif not found.shrinks and found.size >= CONVERTED:
+    elif not found.shrinks:
         detail += "; free space is used again, but not given back to the disk"
         remedy = f"Stop the bridge and run once: sqlite3 {path} 'PRAGMA auto_vacuum = 2; VACUUM'"
     return Check("journal", "warning" if remedy else "ok", detail, remedy, required=False)

@@ -54,23 +54,25 @@ class Delivered:
 
 @dataclass(frozen=True)
 class Pruned:
-    """Of one transaction: how many rows, of tasks that are gone with them, and what to look at ``after``; ``None``:
-    that was all."""
+    """By one transaction: rows, and tasks that are gone with them."""
 
     rows: int
     tasks: int
     after: Mark | None
+    """Where to go on; ``None``: that was all."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """The SQLite file: ``size`` and ``free`` (of it, space to be used again) in bytes; ``oldest``: when the task
-    that was created first, of those that have ended, ended; ``shrinks``: it gives free space back to the disk."""
+    """The SQLite file; sizes in bytes."""
 
     size: int
     free: int
+    """Of ``size``: to be used again."""
     oldest: datetime | None
+    """When the first task that has ended, by creation, ended."""
     shrinks: bool
+    """Free space goes back to the disk, or will from the bridge's next start on."""
 
 
 def delivered(positions: Mapping[str, int]) -> Delivered:

@@ -352,6 +352,7 @@ async def test_a_file_of_before_is_read_and_shrinks_if_it_is_small(
     async with Counting(path) as file:
         stage = Stage(file)
         assert await stage.positions.load("kafka") == 7
+        assert await file.rows("PRAGMA auto_vacuum") == [(2 if small else 0,)]
         assert (await SqliteRetention(file).stored()).shrinks is small
         await stage.cursor.save(LATER)
         await stage.ran()
