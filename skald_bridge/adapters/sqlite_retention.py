@@ -13,7 +13,7 @@ from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import CLOSED, LifecycleStatus
 from skald_bridge.domain.retention import READS, Delivered, Feed, Mark, Pruned, Stored
 
-LOOKED_AT = 100
+LOOKED_AT = 40
 """Documents of one transaction."""
 ROWS = 200
 """Rows that one transaction deletes at most."""
@@ -107,7 +107,8 @@ class SqliteRetention:
 
         def work(connection: sqlite3.Connection) -> bool:
             before = _pragma(connection, "freelist_count")
-            connection.execute(f"PRAGMA incremental_vacuum({PAGES})").fetchall()
+            # A cursor would step it once, which is one page.
+            connection.executescript(f"PRAGMA incremental_vacuum({PAGES});")
             return 0 < _pragma(connection, "freelist_count") < before
 
         return await self._file.run(work)
