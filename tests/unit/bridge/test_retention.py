@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
-from unittest.mock import AsyncMock, Mock
+from unittest.mock import AsyncMock, Mock, patch
 
 import pytest
 
+from skald_bridge import main
 from skald_bridge.adapters import sqlite_file
 from skald_bridge.adapters.sqlite import (
     SqliteArchive,
@@ -41,6 +47,7 @@ from skald_bridge.services import outlets, persistence
 from skald_bridge.services.relay import Relay
 from skald_bridge.services.retention import BEGIN_SECONDS, PERIOD, Retention
 from skald_bridge.services.sweep import GAP_MARGIN, MARGIN
+from skald_bridge.settings import Settings
 from tests.contract.records import AT, document, record, task_id
 
 T = TypeVar("T")
@@ -49,6 +56,25 @@ LATER = AT + timedelta(days=31)
 KEEP = timedelta(days=30)
 ALONE = ["errors", "persistent", HARVEST]
 """The relays of a bridge without services."""
+
+PRUNER = """
+import asyncio, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from skald_bridge.adapters.sqlite_file import SqliteFile
+from skald_bridge.adapters.sqlite_retention import SqliteRetention
+from skald_bridge.domain.retention import FIRST, Delivered
+
+async def prune():
+    async with SqliteFile(Path(sys.argv[1]), write=True) as file:
+        mark = FIRST
+        while mark is not None:
+            pruned = await SqliteRetention(file).prune(datetime.now(UTC), Delivered(), (), mark)
+            print(pruned.rows, flush=True)
+            mark = pruned.after
+
+asyncio.run(prune())
+"""
 
 
 class Clock:
@@ -295,6 +321,37 @@ async def test_it_prunes_while_a_writer_appends(stage: Stage) -> None:
     positions = [at for at, _ in await stage.journal.read(limit=100_000)]
     assert positions[0] == 300 * len(LIFE) + 1
     assert positions == sorted(set(positions))
+
+
+async def test_a_kill_leaves_whole_tasks_and_the_ends_of_begun_ones(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    async with Counting(path) as file:
+        stage = Stage(file)
+        lived = [await stage.ran(*LIFE[:3] * 150, StateType.FAILED) for _ in range(8)]
+    pruning = subprocess.Popen(
+        [sys.executable, "-c", PRUNER, str(path)], stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    assert pruning.stdout is not None
+    for _ in range(5):
+        pruning.stdout.readline()
+    pruning.send_signal(signal.SIGKILL)
+    pruning.wait()
+    async with Counting(path) as file:
+        stage = Stage(file)
+        left = await stage.left()
+        assert 0 < len(left) < len(lived)
+        newest = await stage.journal.last(sorted(left))
+        assert {found.sequence for found in newest.values()} == {451}
+        assert await file.rows("PRAGMA integrity_check") == [("ok",)]
+
+
+async def test_a_bridge_prunes_unless_everything_is_to_be_kept(tmp_path: Path) -> None:
+    with patch.object(main, "PrefectEngine", lambda: nullcontext(Mock())):
+        async with main.embedded(tmp_path / "journal.db") as bridge:
+            assert "retention" in [loop.name for loop in bridge.loops]
+        for_ever = Settings.model_construct(retention_days=0.0)
+        async with main.bridge(tmp_path / "journal.db", for_ever) as bridge:
+            assert "retention" not in [loop.name for loop in bridge.loops]
 
 
 async def test_the_file_shrinks(tmp_path: Path) -> None:
