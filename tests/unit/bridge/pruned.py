@@ -22,11 +22,7 @@ from skald_bridge.adapters.sqlite_retention import SqliteRetention
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.recordings import Recording
-from skald_bridge.domain.retention import (
-    HARVEST,
-    READS,
-    Feed,
-)
+from skald_bridge.domain.retention import HARVEST, READS, Feed
 from skald_bridge.services.retention import BEGIN_SECONDS, PERIOD, Retention
 from tests.contract.records import AT, document, record, task_id
 

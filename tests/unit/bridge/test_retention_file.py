@@ -15,16 +15,12 @@ from pathlib import Path
 import pytest
 
 from skald_bridge.adapters import sqlite_file
-from skald_bridge.adapters.sqlite import (
-    SqlitePositions,
-)
+from skald_bridge.adapters.sqlite import SqlitePositions
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.adapters.sqlite_retention import ROWS, SqliteRetention
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
-from skald_bridge.domain.retention import (
-    Delivered,
-)
+from skald_bridge.domain.retention import Delivered
 from tests.contract.records import AT
 from tests.unit.bridge.pruned import ALONE, KEEP, LATER, LIFE, Counting, Stage
 
