@@ -20,6 +20,7 @@ from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.adapters.sqlite_retention import ROWS, SqliteRetention
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.domain.recordings import Recording
 from skald_bridge.domain.retention import Delivered
 from tests.contract.records import AT
 from tests.unit.bridge.pruned import ALONE, KEEP, LATER, LIFE, Counting, Stage
@@ -192,3 +193,16 @@ async def test_a_rebuilt_file_is_small(tmp_path: Path) -> None:
         await file.wipe()
         await SqliteRetention(file).settle()
     assert path.stat().st_size < 100_000
+
+
+async def test_a_task_with_many_recordings_goes_in_small_steps(stage: Stage) -> None:
+    task = await stage.ran()
+    many = [Recording(f"{task}-{number}", task, "a.mp4", AT, 1.0) for number in range(3 * ROWS)]
+    await stage.recordings.add(many)
+    newest = await stage.ran(at=LATER)
+    await stage.told(*ALONE)
+    async with asyncio.timeout(60):
+        await stage.prune()
+    assert await stage.left() == {newest}
+    assert await stage.recordings.of(task) == []
+    assert max(stage.file.changes) <= ROWS
