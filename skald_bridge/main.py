@@ -6,6 +6,7 @@ import random
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,12 @@ from skald_bridge.adapters.sqlite import (
 )
 from skald_bridge.adapters.sqlite_dead_letters import SqliteDeadLetters
 from skald_bridge.adapters.sqlite_file import SqliteFile
+from skald_bridge.adapters.sqlite_retention import SqliteRetention
 from skald_bridge.api.access import Access, check_access
 from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.dead_letters import Kind
 from skald_bridge.domain.lifecycle import TERMINAL
+from skald_bridge.domain.retention import HARVEST, Stored
 from skald_bridge.ports import Archive, Engine, Journal, Peers
 from skald_bridge.services.bridge import Bridge
 from skald_bridge.services.dead_letters import DeadLetters
@@ -42,6 +45,7 @@ from skald_bridge.services.outlets import (
 )
 from skald_bridge.services.persistence import revivals
 from skald_bridge.services.relay import Relay
+from skald_bridge.services.retention import Retention
 from skald_bridge.settings import Settings
 
 
@@ -70,6 +74,12 @@ async def archive(path: Path) -> AsyncIterator[Archive]:
         yield SqliteArchive(file)
 
 
+async def stored(path: Path) -> Stored:
+    """What the file at ``path`` takes and holds, also while a bridge writes it. Raises as ``journal``."""
+    async with SqliteFile(path, write=False) as file:
+        return await SqliteRetention(file).stored()
+
+
 @asynccontextmanager
 async def embedded(path: Path) -> AsyncIterator[Bridge]:
     """A bridge over Prefect and the journal's file at ``path``, and nothing else; not running yet.
@@ -95,7 +105,7 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
         prefect = await stack.enter_async_context(PrefectEngine())
         file = await stack.enter_async_context(SqliteFile(path, write=True))
         journal, archive, positions = SqliteJournal(file), SqliteArchive(file), SqlitePositions(file)
-        clock = SystemClock()
+        cursor, clock = SqliteCursor(file), SystemClock()
         recordings = SqliteRecordings(file)
         letter_store = SqliteDeadLetters(file)
         dead_letters = DeadLetters(letter_store, clock)
@@ -127,7 +137,7 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
             journal,
             heartbeats,
             archive,
-            SqliteCursor(file),
+            cursor,
             clock,
             jitter=lambda: random.uniform(0.5, 1.0),  # noqa: S311
             dead_letters=dead_letters,
@@ -138,6 +148,10 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
             late=settings.late,
         )
         made.gather(recordings, states_of(journal, TERMINAL), positions)
+        if settings.retention_days:
+            keep = timedelta(days=settings.retention_days)
+            readers = [*(relay.name for relay in relays), HARVEST]
+            made.prune(Retention(SqliteRetention(file), cursor, positions, clock, keep, readers))
         if mongo is not None:
             made.take_documents(
                 mongo[1], settings.controller, owed=lambda task: archive.is_owed(task, "mongodb")

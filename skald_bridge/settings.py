@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.deadlines import LatePolicy
-from skald_bridge.settings_values import Days, Names, Paths, level_name
+from skald_bridge.settings_values import Days, DaysKept, Names, Paths, level_name
 
 
 class Mode(StrEnum):
@@ -77,6 +77,10 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         Path("~/.skald"), description="Folder of everything kept: database, journal, logs, media."
+    )
+    retention_days: DaysKept = Field(
+        30.0,
+        description="How long journal and archive keep tasks that have ended: 30, 12 weeks; 0 keeps them for ever.",
     )
     prefect_api_url: str | None = _skalds(
         None, "PREFECT_API_URL", "Prefect's API, ending in /api; without it the embedded server is used."

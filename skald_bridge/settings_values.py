@@ -48,3 +48,5 @@ def level_name(value: Any) -> Any:
 Names = Annotated[tuple[str, ...], BeforeValidator(names)]
 Paths = Annotated[tuple[str, ...], BeforeValidator(paths)]
 Days = Annotated[float, BeforeValidator(days), Field(gt=0)]
+DaysKept = Annotated[float, BeforeValidator(days), Field(ge=0, le=36500)]
+"""0 is for ever."""

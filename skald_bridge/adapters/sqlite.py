@@ -19,7 +19,7 @@ from skald_bridge.domain.wanted import EVERY, Wanted
 from skald_bridge.wire.recordings import recording_json, recording_of
 from skald_bridge.wire.skalds import document_json, document_of, record_json, record_of, to_ms
 
-_CLOSED = sorted(CLOSED)
+_OPEN = sorted(set(LifecycleStatus) - CLOSED)
 _SWEEP = "sweep"
 
 
@@ -120,8 +120,8 @@ class SqliteArchive:
         return {document.id: document for document in await self._documents(sql, _dump(list(tasks)))}
 
     async def open(self) -> list[TaskId]:
-        sql = "SELECT id FROM archive WHERE lifecycle NOT IN (SELECT value FROM json_each(?))"
-        return [TaskId(row[0]) for row in await self._file.rows(sql, _dump(_CLOSED))]
+        sql = "SELECT id FROM archive WHERE lifecycle IN (SELECT value FROM json_each(?))"
+        return [TaskId(row[0]) for row in await self._file.rows(sql, _dump(_OPEN))]
 
     async def find(self, wanted: Wanted = EVERY, *, limit: int = 100, offset: int = 0) -> list[TaskDocument]:
         where, values = _conditions(wanted)
@@ -157,13 +157,13 @@ class SqliteArchive:
     async def overdue(self, now: datetime, limit: int, after: TaskId | None) -> list[TaskId]:
         """Open tasks of Prefect's whose document's deadline is over, by id, those after ``after``."""
         sql = """
-            SELECT id FROM archive
-            WHERE lifecycle NOT IN (SELECT value FROM json_each(?)) AND id > ?
+            SELECT id FROM archive INDEXED BY archive_lifecycle
+            WHERE lifecycle IN (SELECT value FROM json_each(?)) AND id > ?
                 AND json_extract(body, '$.deadlineDateTime') BETWEEN 1 AND ?
                 AND json_extract(body, '$.extra.foreign') IS NULL
             ORDER BY id LIMIT ?
         """
-        rows = await self._file.rows(sql, _dump(_CLOSED), after or "", to_ms(now), limit)
+        rows = await self._file.rows(sql, _dump(_OPEN), after or "", to_ms(now), limit)
         return [TaskId(row[0]) for row in rows]
 
     async def changed(self, after: int, limit: int) -> list[tuple[int, TaskDocument]]:

@@ -25,6 +25,9 @@ _OF_THE_ROW = (
 )
 """Errors of what is written or asked for; all others are of the file or the disk."""
 VERSION = 1
+CONVERTED = 64 * 2**20
+"""Bytes up to which a file that cannot shrink is made one that can, when it opens."""
+_INCREMENTAL = 2
 _REBUILD = "Move the file away; the bridge rebuilds it from Prefect."
 _SCHEMA = """
 CREATE TABLE journal (
@@ -118,13 +121,14 @@ class SqliteFile:
         return await self.run(lambda connection: connection.execute(sql, values).fetchall())
 
     async def wipe(self) -> None:
-        """Forget everything."""
+        """Forget everything; the file is as small as a new one."""
 
         def work(connection: sqlite3.Connection) -> None:
             for table in ("journal", "archive", "recordings", "cursor", "delivered", "dead_letters"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608
 
         await self.run(work)
+        await self.run(_vacuum)
 
     def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._connection is None:
@@ -145,6 +149,7 @@ class SqliteFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(self.path)
             self._connection = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
+            self._let_it_shrink(self._connection)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             if self._version() == 0:
@@ -161,6 +166,19 @@ class SqliteFile:
                 f"{self.path} has schema {version}, this version reads {VERSION}",
                 remedy=_REBUILD,
             )
+
+    def _let_it_shrink(self, connection: sqlite3.Connection) -> None:
+        """New files and small ones of old; a large one would take too long, its free pages are used again."""
+        pages, page_size, mode = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "page_size", "auto_vacuum")
+        )
+        if pages == 0:
+            connection.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
+        elif mode != _INCREMENTAL and self._version() == VERSION and pages * page_size < CONVERTED:
+            # Where the disk has no room for it, the file is as good as before.
+            with contextlib.suppress(sqlite3.OperationalError):
+                _vacuum(connection)
 
     def _version(self) -> int:
         if self._connection is None:
@@ -179,6 +197,11 @@ class SqliteFile:
         damaged = any(word in str(error) for word in ("malformed", "not a database"))
         remedy = _REBUILD if damaged else "Check the disk's free space and the file's permissions."
         return Unavailable(f"{self.path}: {error}", remedy=remedy)
+
+
+def _vacuum(connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
+    connection.execute("VACUUM")
 
 
 def _locked(path: Path) -> IO[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import os
 import platform
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
 
+from skald_bridge.cli.bridge import journal_file
 from skald_bridge.cli.connect import check_server, configured_url, running_up
 from skald_bridge.cli.output import size
 from skald_bridge.domain.errors import SkaldError
@@ -27,6 +29,7 @@ from skald_bridge.settings_file import environment_names
 Status = Literal["ok", "warning", "failed"]
 LEAST_SPACE = 500_000_000
 ENOUGH_SPACE = 5_000_000_000
+LARGE_JOURNAL = 1_000_000_000
 _INTERNAL = ("SKALD_CONFIG", "SKALD_CHANNEL_FD")
 
 
@@ -46,7 +49,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield from (check(settings) for check in (prefect_api, port))
     yield ffmpeg()
     yield gpus()
-    yield from (check(settings) for check in (folder, space))
+    yield from (check(settings) for check in (folder, space, journal))
     yield from services(settings)
     yield from unknown_variables()
 
@@ -164,6 +167,30 @@ def space(settings: Settings) -> Check:
     if free < LEAST_SPACE:
         return Check("disk space", "failed", detail, remedy)
     return Check("disk space", "ok" if free >= ENOUGH_SPACE else "warning", detail, remedy)
+
+
+def journal(settings: Settings) -> Check:
+    """What journal and archive take, and whether they grow for ever."""
+    path = journal_file(settings.home)
+    days = settings.retention_days
+    kept = f"what has ended is kept for {days:g} days" if days else "what has ended is kept for ever"
+    if not path.is_file():
+        return Check("journal", "ok", f"none yet; {kept}", required=False)
+    from skald_bridge.main import stored
+
+    try:
+        found = asyncio.run(stored(path))
+    except SkaldError as error:
+        return Check("journal", "warning", error.message, error.remedy, required=False)
+    oldest = f"oldest ended task of {found.oldest:%Y-%m-%d}" if found.oldest else "no ended task"
+    detail = f"{size(found.size)}, {size(found.free)} of it free; {oldest}; {kept}"
+    remedy = None
+    if not days and found.size > LARGE_JOURNAL:
+        remedy = "It only grows: set SKALD_RETENTION_DAYS, such as 30."
+    elif not found.shrinks:
+        detail += "; free space is used again, but not given back to the disk"
+        remedy = f"Stop the bridge and run once: sqlite3 {path} 'PRAGMA auto_vacuum = 2; VACUUM'"
+    return Check("journal", "warning" if remedy else "ok", detail, remedy, required=False)
 
 
 def services(settings: Settings) -> Iterator[Check]:

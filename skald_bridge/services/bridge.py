@@ -40,6 +40,7 @@ from skald_bridge.services.pulse import PERIOD, Beat
 from skald_bridge.services.recordings import Harvest
 from skald_bridge.services.relay import Feed, Relay
 from skald_bridge.services.replays import Asked, Replays
+from skald_bridge.services.retention import Retention
 from skald_bridge.services.sweep import Sweep
 from skald_bridge.services.waiting import Waiting
 
@@ -225,6 +226,10 @@ class Bridge:
         loop = Loop("guests", guests.step, jitter=self._jitter)
         guests.lent = loop.hurry
         self.loops.append(loop)
+
+    def prune(self, retention: Retention) -> None:
+        """Forget what ended long ago; before ``run``."""
+        self.loops.append(Loop("retention", retention.step, jitter=self._jitter))
 
     async def run(self) -> None:
         """Until cancelled."""

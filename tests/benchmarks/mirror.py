@@ -3,8 +3,10 @@
 Latency: one state after another is set in a Prefect server; the clock runs from Prefect's answer to the record
 at a Kafka consumer (below zero is none: Prefect tells of a state before it answers). Throughput: the states of
 made-up tasks go through decisions, journal and all three services, until the last of them has everything; Prefect
-has no part in it. The last line is one JSON object: ``states_per_s``, ``latency_p50_ms``, ``latency_p99_ms``,
-``rss_growth_mb`` (of this process, from the first tenth of the states to the last).
+has no part in it. Both once more over a journal that holds a million records already. The last line is one JSON
+object: ``states_per_s``, ``latency_p50_ms``, ``latency_p99_ms``, ``rss_growth_mb`` (of the process, from the first
+tenth of the states to the last), ``memory_mb`` (of it at the last), and of the million records
+``million_states_per_s``, ``million_p50_ms``, ``million_memory_mb``. Each throughput has a process of its own.
 """
 
 from __future__ import annotations
@@ -14,16 +16,18 @@ import asyncio
 import contextlib
 import gc
 import json
+import multiprocessing
 import os
 import statistics
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 from uuid import UUID, uuid4
 
@@ -42,6 +46,7 @@ from skald_bridge.domain.ids import StateId, TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.services.bridge import Bridge
 from skald_bridge.settings import Settings
+from tests.benchmarks.mirror_filled import fill
 from tests.services.kafka import Kafka, running_kafka
 from tests.services.mongo import running_mongo
 from tests.services.prefect_server import running_server
@@ -69,21 +74,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.mirror", description=__doc__)
     parser.add_argument("--states", type=int, default=100_000, metavar="N", help="for the throughput")
     parser.add_argument("--latency", type=int, default=100, metavar="N", help="states, one after another")
+    parser.add_argument("--records", type=int, default=1_000_000, metavar="N", help="of the filled journal")
     options = parser.parse_args()
     console = Console(file=sys.stderr)
     with services() as (settings, kafka), tempfile.TemporaryDirectory(prefix="skald-bench-") as folder:
         console.print("Kafka, Redis and MongoDB are up")
-        latencies = asyncio.run(latency(settings, kafka, Path(folder), options.latency))
-        rate, growth = asyncio.run(throughput(settings, Path(folder), options.states, console))
-    table = Table("", "")
+        few, many, new = (Path(folder) / name for name in ("few.db", "many.db", "new.db"))
+        asyncio.run(fill(many, options.records, datetime.now(UTC)))
+        console.print(f"a journal of {options.records} records takes {many.stat().st_size / _MIB:.0f} MiB")
+        latencies = asyncio.run(latency(settings, kafka, few, options.latency))
+        among_many = asyncio.run(latency(settings, kafka, many, options.latency))
+        empty, filled = (alone(settings, path, options.states) for path in (new, many))
+    table = Table("", "empty", f"{options.records} records")
     p50, p99 = statistics.median(latencies), statistics.quantiles(latencies, n=100, method="inclusive")[-1]
-    table.add_row("state → Kafka consumer, p50", f"{p50:.1f} ms")
-    table.add_row("state → Kafka consumer, p99", f"{p99:.1f} ms")
-    table.add_row("states through all three services", f"{rate:.0f}/s")
-    table.add_row("memory growth", f"{growth:.1f} MiB")
+    million_p50 = statistics.median(among_many)
+    million_p99 = statistics.quantiles(among_many, n=100, method="inclusive")[-1]
+    table.add_row("state → Kafka consumer, p50", f"{p50:.1f} ms", f"{million_p50:.1f} ms")
+    table.add_row("state → Kafka consumer, p99", f"{p99:.1f} ms", f"{million_p99:.1f} ms")
+    table.add_row("states through all three services", f"{empty.rate:.0f}/s", f"{filled.rate:.0f}/s")
+    table.add_row("memory growth", f"{empty.growth:.1f} MiB", f"{filled.growth:.1f} MiB")
+    table.add_row("memory", f"{empty.memory:.1f} MiB", f"{filled.memory:.1f} MiB")
     Console().print(table)
-    told = {"states_per_s": round(rate), "latency_p50_ms": round(p50, 1), "latency_p99_ms": round(p99, 1)}
-    print(json.dumps({**told, "rss_growth_mb": round(growth, 1), "states": options.states}))
+    told = {
+        "states_per_s": round(empty.rate),
+        "latency_p50_ms": round(p50, 1),
+        "latency_p99_ms": round(p99, 1),
+        "rss_growth_mb": round(empty.growth, 1),
+        "memory_mb": round(empty.memory, 1),
+        "million_states_per_s": round(filled.rate),
+        "million_p50_ms": round(million_p50, 1),
+        "million_memory_mb": round(filled.memory, 1),
+        "states": options.states,
+    }
+    print(json.dumps(told))
 
 
 @contextlib.contextmanager
@@ -105,11 +128,11 @@ def services() -> Iterator[tuple[Settings, Kafka]]:
         )
 
 
-async def latency(settings: Settings, kafka: Kafka, folder: Path, count: int) -> list[float]:
-    """Milliseconds."""
-    with running_server(folder / "prefect") as server, talking_to(server.url):
+async def latency(settings: Settings, kafka: Kafka, path: Path, count: int) -> list[float]:
+    """Milliseconds, with the journal at ``path``."""
+    with running_server(path.with_suffix(".prefect")) as server, talking_to(server.url):
         arrivals = Arrivals(kafka)
-        async with bridges.bridge(folder / "latency.db", settings) as bridge, get_client() as client:
+        async with bridges.bridge(path, settings) as bridge, get_client() as client:
             running = asyncio.create_task(bridge.run())
             deployed = await deploy(client)
             answered: dict[UUID, float] = {}
@@ -166,12 +189,30 @@ class Arrivals:
                 self.at.setdefault(json.loads(message.value() or b"{}")["id"], time.time())
 
 
-async def throughput(settings: Settings, folder: Path, states: int, console: Console) -> tuple[float, float]:
-    """States per second, and MiB by which this process grew."""
+@dataclass(frozen=True)
+class Throughput:
+    """``rate``: states a second; ``growth`` and ``memory`` of the process, MiB."""
+
+    rate: float
+    growth: float
+    memory: float
+
+
+def alone(settings: Settings, path: Path, states: int) -> Throughput:
+    """Measured in a process of its own, over the journal at ``path``."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_measured, settings, path, states).result()
+
+
+def _measured(settings: Settings, path: Path, states: int) -> Throughput:
+    return asyncio.run(throughput(settings, path, states, Console(file=sys.stderr)))
+
+
+async def throughput(settings: Settings, path: Path, states: int, console: Console) -> Throughput:
     tasks = [TaskId(str(uuid4())) for _ in range(states // len(_LIFE))]
     process = psutil.Process(os.getpid())
     with patch.object(bridges, "PrefectEngine", lambda: contextlib.nullcontext(MadeUp())):
-        async with bridges.bridge(folder / "throughput.db", settings) as bridge:
+        async with bridges.bridge(path, settings) as bridge:
             carriers = {"pulse", *(relay.name for relay in bridge.relays)}
             relaying = [asyncio.create_task(loop.run()) for loop in bridge.loops if loop.name in carriers]
             began, sizes = time.perf_counter(), []
@@ -187,7 +228,7 @@ async def throughput(settings: Settings, folder: Path, states: int, console: Con
             for task in relaying:
                 task.cancel()
             await asyncio.wait(relaying)
-    return len(tasks) * len(_LIFE) / took, sizes[-1] - sizes[0]
+    return Throughput(len(tasks) * len(_LIFE) / took, sizes[-1] - sizes[0], sizes[-1])
 
 
 async def _delivered(bridge: Bridge, tasks: int) -> None:
@@ -223,8 +264,6 @@ def states_of(task: TaskId) -> list[State]:
         for number, kind in enumerate(_LIFE)
     ]
 
-
-_: Sequence[Any] = ()
 
 if __name__ == "__main__":
     main()

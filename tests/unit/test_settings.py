@@ -177,6 +177,8 @@ def test_a_misspelt_key_gets_the_nearest_one_as_remedy(tmp_path: Path) -> None:
         ("SKALD_SERVER_PORT", "70000", "server_port", "65535"),
         ("LOG_LEVEL", "loud", "log_level", "SUCCESS"),
         ("LOG_RETENTION", "soon", "log_retention", "3 days"),
+        ("SKALD_RETENTION_DAYS", "-1", "retention_days", "12 hours"),
+        ("SKALD_RETENTION_DAYS", "1000000", "retention_days", "36500"),
         ("LOG_SPLIT_WITH_WORKER_ID", "perhaps", "log_split_with_worker_id", "boolean"),
         ("SKALD_MODE", "boss", "skald_mode", "single_process"),
         ("DISPATCHER_STRATEGY", "BEST", "dispatcher_strategy", "ROUND_ROBIN"),

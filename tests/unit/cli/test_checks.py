@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
+import sqlite3
 from collections import namedtuple
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from skald_bridge.adapters import sqlite_file
+from skald_bridge.adapters.sqlite import SqliteArchive
+from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.cli import checks
 from skald_bridge.cli.checks import Check
+from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.settings import Settings
+from tests.contract.records import AT, document, task_id
 from tests.services.skald_cli import skald
 
 
@@ -87,6 +95,47 @@ def test_disk_space(settings: Settings, monkeypatch: pytest.MonkeyPatch, free: i
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(free, 0, free))
     assert checks.space(settings).status == status
+
+
+def test_the_journal_is_told_and_what_is_kept(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks.journal(settings).detail == "none yet; what has ended is kept for 30 days"
+    path = settings.home / "journal.db"
+
+    async def write() -> None:
+        async with SqliteFile(path, write=True) as file:
+            await SqliteArchive(file).put(
+                [
+                    document(task_id(), 4, StateType.FAILED, created=AT, ended=AT),
+                    document(task_id(), created=AT - timedelta(days=9)),
+                ]
+            )
+
+    asyncio.run(write())
+    found = checks.journal(settings)
+    assert (found.status, found.required, found.remedy) == ("ok", False, None)
+    assert "oldest ended task of 2026-01-01; what has ended is kept for 30 days" in found.detail
+
+    forever = settings.model_copy(update={"retention_days": 0.0})
+    assert checks.journal(forever).status == "ok"
+    monkeypatch.setattr(checks, "LARGE_JOURNAL", 1000)
+    assert checks.journal(settings).status == "ok"
+    found = checks.journal(forever)
+    assert (found.status, found.required) == ("warning", False)
+    assert "SKALD_RETENTION_DAYS" in str(found.remedy)
+
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("PRAGMA auto_vacuum = 0")
+        connection.execute("VACUUM")
+    connection.close()
+    assert checks.journal(settings).status == "ok", "it is converted when the bridge starts"
+    monkeypatch.setattr(sqlite_file, "CONVERTED", 1000)
+    found = checks.journal(settings)
+    assert found.status == "warning"
+    assert f"sqlite3 {path} 'PRAGMA auto_vacuum = 2; VACUUM'" in str(found.remedy)
+
+    path.write_text("no database" * 100)
+    assert checks.journal(settings).status == "warning"
 
 
 def test_a_home_under_a_file_fails(tmp_path: Path) -> None:
