@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
+from bson import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
 from pydantic import SecretStr
 from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel, InsertOne, UpdateOne, WriteConcern
@@ -29,6 +30,10 @@ from skald_bridge.domain.wanted import EVERY, Wanted
 from skald_bridge.wire.skalds import document_json, document_of
 
 COLLECTION = "tasks"
+READABLE = CodecOptions[dict[str, Any]](
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
+)
+"""A date that Python cannot hold is kept as its milliseconds: one such document hides no other."""
 BATCH = 500
 """Documents in one round trip: a server that syncs each write must be able to answer in time."""
 _CLOSED = sorted(CLOSED)
@@ -82,7 +87,9 @@ class MongoArchive:
         self._uri = uri
         self._client: Mongo = _client(uri)
         concern = WriteConcern("majority", j=True)
-        self._tasks = self._client.get_database(database).get_collection(collection, write_concern=concern)
+        self._tasks = self._client.get_database(database).get_collection(
+            collection, write_concern=concern, codec_options=READABLE
+        )
         self._indexed = False
 
     @property

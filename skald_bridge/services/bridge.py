@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from skald_bridge.domain.commands import Controller
+from skald_bridge.domain.dead_letters import Kind
 from skald_bridge.domain.deadlines import LatePolicy
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.records import JournalRecord
@@ -167,6 +168,8 @@ class Bridge:
         )
         self._desk.owed = owed or self._desk.owed
         self._desk.note = lambda task, said: self.heartbeats.note_error(task, said, self._clock.now())
+        self._desk.is_poison = self.suspicion.confirmed
+        self._desk.set_aside = lambda what, name, error: self.dead_letters.note(Kind.DOCUMENT, name, error)
         desk = Loop("documents", self._desk.step, jitter=self._jitter)
         bell = Bell(documents, self._desk, desk.hurry)
         self.loops += [desk, Loop("documents-changes", bell.step, jitter=self._jitter)]

@@ -16,6 +16,7 @@ from skald_bridge.ports import Clock
 TRIES = 5
 """So often a service fails at an item, and answers another question, before the item is to blame."""
 _REMEMBERED = 10_000
+_UNSAVED = 1_000
 _log = logging.getLogger("skald_bridge.dead_letters")
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ class DeadLetters:
         self.counts: Counter[Kind] = Counter()
         """Since the start, by kind; an item once for each reason."""
         self.newest: DeadLetter | None = None
+        self._unsaved: list[DeadLetter] = []
 
     def note(
         self,
@@ -45,19 +47,24 @@ class DeadLetters:
         *,
         key: bytes | None = None,
         body: bytes | None = None,
-    ) -> DeadLetter | None:
-        """Log and count it; ``None`` where that was done already."""
+    ) -> None:
+        """Log and count it, unless that was done already; ``save`` keeps it."""
         defect = not isinstance(error, SkaldError)
         letter = DeadLetter(kind, readable(name), reason_of(error), self._clock.now(), defect, key, body)
         if self._known.get(letter.id) == letter.reason:
-            return None
+            return
         self._known[letter.id] = letter.reason
         self.counts[kind] += 1
         self.newest = letter
         _log.warning(
-            "%s %s is set aside: %s", kind.value, name, letter.reason, exc_info=error if defect else None
+            "%s %s is set aside: %s",
+            kind.value,
+            letter.name,
+            letter.reason,
+            exc_info=error if defect else None,
         )
-        return letter
+        if len(self._unsaved) < _UNSAVED:
+            self._unsaved.append(letter)
 
     def forget(self, letter: DeadLetter) -> None:
         """It is handled again: what is said of it then is news."""
@@ -72,13 +79,20 @@ class DeadLetters:
         key: bytes | None = None,
         body: bytes | None = None,
     ) -> None:
-        """``note``, and keep it so that it can be given back."""
-        letter = self.note(kind, name, error, key=key, body=body)
-        try:
-            if letter is not None and self._store is not None:
+        """``note``, and ``save``: it can be given back."""
+        self.note(kind, name, error, key=key, body=body)
+        await self.save()
+
+    async def save(self) -> None:
+        """Keep what was noted."""
+        unsaved, self._unsaved = self._unsaved, []
+        if self._store is None:
+            return
+        for letter in unsaved:
+            try:
                 await self._store.put(letter)
-        except Exception:
-            _log.exception("%s %s cannot be kept for later", kind.value, name)
+            except Exception:
+                _log.exception("%s cannot be kept for later", letter.id)
 
 
 class Suspicion:

@@ -31,6 +31,10 @@ _TAKEN = frozenset({LifecycleStatus.CREATED, LifecycleStatus.ASSIGNING})
 _log = logging.getLogger("skald_bridge.documents")
 
 
+async def _never(_name: str, _error: Unavailable) -> bool:
+    return False
+
+
 async def _nothing_owed(_task: TaskId) -> bool:
     return False
 
@@ -78,6 +82,8 @@ class Desk:
         """Whether the document is yet to be told what is known of its task."""
         self.note: Callable[[TaskId, str], Awaitable[None]] = _no_note
         """Tells people of an error that did not end the task."""
+        self.is_poison: Callable[[str, Unavailable], Awaitable[bool]] = _never
+        """Whether a service that answers others fails at this document for good."""
         self.set_aside: Callable[[str, str, Exception], None] = _logged
         """Hears of items that a defect of ours stood in the way of: their kind, their name, the error."""
 
@@ -148,8 +154,10 @@ class Desk:
         """Raises ``Unavailable`` only; whatever else is wrong is told in the document."""
         try:
             await self._begin(found)
-        except Unavailable:
-            raise
+        except Unavailable as error:
+            if not await self.is_poison(_name(found), error):
+                raise
+            await self._refuse(found, error.message)
         except Exception as error:
             self.set_aside("document", _shown(_name(found)), error)
             await self._refuse(found, f"{type(error).__name__}: {error}"[:_REASON])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import timedelta
 
 from skald_bridge.domain.errors import NotFound, Rejected, Unavailable
 from skald_bridge.domain.persistence import DIED, starts_again
@@ -11,6 +12,9 @@ from skald_bridge.domain.records import JournalRecord
 from skald_bridge.ports import Archive, Clock, Engine, Journal, Positions
 from skald_bridge.services.outlets import states_of
 from skald_bridge.services.relay import LINGER, Relay
+
+PATIENCE = timedelta(minutes=2)
+"""For a document to be written; one that cannot be was set aside."""
 
 
 def revivals(
@@ -25,12 +29,15 @@ def revivals(
         documents = await archive.read([record.task for record, _ in crashed]) if crashed else {}
         for record, _ in crashed:
             document = documents.get(record.task)
-            if document is None or document.sequence < record.sequence:
+            late = document is None or document.sequence < record.sequence
+            if late and now - record.at < PATIENCE:
                 raise Unavailable(f"The document of task {record.task} is not written yet")
         persistent = [
             (record, seconds)
             for record, seconds in crashed
-            if documents[record.task].is_persistent and documents[record.task].state_id == record.id
+            if record.task in documents
+            and documents[record.task].is_persistent
+            and documents[record.task].state_id == record.id
         ]
         found = await engine.read([record.task for record, _ in persistent]) if persistent else {}
         for record, seconds in persistent:

@@ -25,7 +25,7 @@ class Asked(Protocol):
 
 
 class Replays:
-    """One look a step. An item that fails again is kept again, with its new reason."""
+    """One look a step. An item that fails again is kept again, with its new reason; what was noted is kept, too."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class Replays:
         self._task = task
 
     async def step(self) -> float:
+        await self._dead_letters.save()
         for letter in await self._asked.asked_again():
             await self._asked.remove(letter.id)
             self._dead_letters.forget(letter)

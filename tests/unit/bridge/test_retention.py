@@ -25,6 +25,7 @@ from skald_bridge.domain.retention import (
     ended_before,
 )
 from skald_bridge.services import outlets, persistence
+from skald_bridge.services.dead_letters import DeadLetters
 from skald_bridge.services.relay import Relay
 from skald_bridge.services.sweep import GAP_MARGIN, MARGIN
 from skald_bridge.settings import Settings
@@ -193,12 +194,13 @@ async def test_every_relay_reads_what_is_known_of_it() -> None:
     for name in (name for names in feeds.values() for name in names):
         setattr(stored, name, AsyncMock(return_value=[]))
     clock = Clock()
+    letters = DeadLetters(None, clock)
     relays: list[Relay[Any]] = [
-        *outlets.to_kafka(stored, stored, stored, stored),
-        *outlets.to_redis(stored, stored, stored, clock),
-        outlets.to_people(stored, stored, stored, clock),
-        *outlets.to_mongo(stored, stored, stored, Controller.OURS),
-        outlets.recordings_to_mongo(stored.added, stored, stored),
+        *outlets.to_kafka(stored, stored, stored, stored, letters),
+        *outlets.to_redis(stored, stored, stored, clock, letters),
+        outlets.to_people(stored, stored, stored, clock, letters),
+        *outlets.to_mongo(stored, stored, stored, Controller.OURS, letters),
+        outlets.recordings_to_mongo(stored.added, stored, stored, letters),
         persistence.revivals(stored, stored, stored, stored, clock),
     ]
     assert {relay.name for relay in relays} | {HARVEST} == set(READS)

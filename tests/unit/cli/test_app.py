@@ -26,6 +26,7 @@ NAMES = [
     "task",
     "why",
     "events",
+    "rejected",
     "cancel",
     "pause",
     "resume",
