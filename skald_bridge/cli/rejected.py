@@ -31,7 +31,7 @@ def rejected(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many, newest first.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """List what the bridge set aside because it could not be handled; show one; have it handled once more.
+    """List what the bridge could not handle; have it tried again.
 
     Records, documents and tasks that were refused with a reason are not here: task.rejected, the document's
     exception and `skald task` say why.
