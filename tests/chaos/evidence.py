@@ -31,7 +31,8 @@ def collected(stage: Stage, traffic: Traffic) -> Evidence:
     for task, told in consumed(stage.kafka.client(), STATE_TOPIC):
         records[task].append(Record(told["id"], told["sequence"]))
     with MongoClient[dict[str, Any]](stage.mongo.uri) as client:
-        documents = {found["id"]: _document(found) for found in client[DATABASE][TASKS].find()}
+        wanted = {"id": {"$not": {"$regex": "^poison-"}}}
+        documents = {found["id"]: _document(found) for found in client[DATABASE][TASKS].find(wanted)}
     return Evidence(
         wanted=frozenset(traffic.keys),
         runs=runs,

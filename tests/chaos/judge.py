@@ -70,7 +70,7 @@ class Evidence:
     """``begun``: how often user code of a task began, by its own account. Each mapping is by task.
 
     ``wanted`` are the keys of the tasks that were asked for, ``answered`` the newest revision that a sender
-    of updates was told is applied or stored. The last three say of each finding what it is.
+    of updates was told is applied or stored. The last four say of each finding what it is.
     """
 
     wanted: frozenset[str]
@@ -82,6 +82,7 @@ class Evidence:
     immortal_keys: Sequence[str] = ()
     orphans: Sequence[str] = ()
     leaked_leases: Sequence[str] = ()
+    unanswered: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Findings:
     keys_without_ttl: list[str]
     orphans: list[str]
     leaked_leases: list[str]
+    poison_unanswered: list[str]
 
     def counts(self) -> dict[str, int]:
         return {kind: len(found) for kind, found in vars(self).items()}
@@ -144,6 +146,7 @@ def judge(evidence: Evidence) -> Findings:
         keys_without_ttl=list(evidence.immortal_keys),
         orphans=list(evidence.orphans),
         leaked_leases=list(evidence.leaked_leases),
+        poison_unanswered=list(evidence.unanswered),
     )
 
 

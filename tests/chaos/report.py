@@ -39,6 +39,7 @@ def table_of_counts(result: Result) -> Table:
     table.add_section()
     for name, count in sorted({**result.ends, **result.outcomes}.items()):
         table.add_row(name, str(count))
+    table.add_row("odd items put among them", str(result.poison))
     table.add_section()
     for said, count in Counter(result.refusals).most_common(_REFUSALS):
         table.add_row(f"answered while something was away: {said}", str(count))
@@ -53,6 +54,7 @@ def figures(result: Result) -> dict[str, Any]:
         **result.findings.counts(),
         "states": result.states,
         "executions": result.began,
+        "poison": result.poison,
         "seed": result.seed,
         "seconds": round(result.seconds),
         "faults": len(result.outages),

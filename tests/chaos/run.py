@@ -17,6 +17,7 @@ from tests.chaos.evidence import collected, left_over, survivors
 from tests.chaos.judge import Evidence, Findings, judge
 from tests.chaos.lag import Outage, Series
 from tests.chaos.plan import Fault, estimated_seconds
+from tests.chaos.poison import Poison
 from tests.chaos.stage import NODES, WHOLE, Stage, stage
 from tests.chaos.traffic import Traffic
 from tests.chaos.watch import Watch
@@ -46,6 +47,8 @@ class Result:
     tasks: int
     states: int
     began: int
+    poison: int
+    """Items that nobody can carry out."""
     logs: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -73,11 +76,14 @@ def chaos(
         rate = tasks / max(1.0, _BUSY * estimated_seconds(faults))
         traffic = Traffic(made.server.url, folder, tasks, rate, seed)
         watch = Watch(made)
+        poison = Poison(made, seed)
         with watch.watching():
             traffic.start()
+            poison.start()
             outages = _torment(made, traffic, faults, told)
+            poison.stop()
             _drain(traffic, told, len(faults))
-            evidence = _settled(made, traffic, told, len(faults))
+            evidence = _settled(made, traffic, poison, told, len(faults))
         told(Moment(tasks, traffic.ended, len(faults), "asking each node for all of its cpus"))
         alive = survivors(made)
         leaked = asyncio.run(_leases(made.server.url, folder))
@@ -98,6 +104,7 @@ def chaos(
             tasks=len(evidence.runs),
             states=sum(len(run.states) for run in evidence.runs.values()),
             began=sum(evidence.begun.values()),
+            poison=len(poison.records) + len(poison.documents) + poison.keys,
             logs={log.name: log.read_text(errors="replace") for log in folder.glob("*.log")},
         )
 
@@ -134,11 +141,13 @@ def _drain(traffic: Traffic, told: Callable[[Moment], None], faults: int) -> Non
         raise traffic.error
 
 
-def _settled(made: Stage, traffic: Traffic, told: Callable[[Moment], None], faults: int) -> Evidence:
+def _settled(
+    made: Stage, traffic: Traffic, poison: Poison, told: Callable[[Moment], None], faults: int
+) -> Evidence:
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         told(Moment(len(traffic.tasks), traffic.ended, faults, "comparing"))
-        evidence = collected(made, traffic)
+        evidence = replace(collected(made, traffic), unanswered=poison.unanswered())
         if judge(evidence).clean or time.monotonic() > deadline:
             return evidence
         time.sleep(1)

@@ -16,12 +16,13 @@ from tests.chaos.run import Result, chaos
 @pytest.mark.server
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_doubled_or_out_of_order(tmp_path: Path) -> None:
-    seed = int(os.environ.get("FAULT_SEED", random.SystemRandom().randrange(10**6)))
+    seed = int(os.environ.get("FAULT_SEED") or random.SystemRandom().randrange(10**6))
     tasks = int(os.environ.get("FAULT_TASKS", "30"))
     print(f"FAULT_SEED={seed} FAULT_TASKS={tasks}")
     faults = plan(seed, len(Target), seconds=2)
     result = chaos(tmp_path, seed=seed, tasks=tasks, faults=faults)
     assert result.findings.clean, _told(result)
+    assert result.poison > 0
     assert result.tasks == tasks and result.began and len(result.outages) == len(faults)
 
 
