@@ -45,6 +45,11 @@ class Failing(Unavailable):
     """A service answers, and fails at this question; at others it may not."""
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether a service as a whole is not to be had, and not only what was asked of it."""
+    return isinstance(error, Unavailable) and not isinstance(error, Failing)
+
+
 class Undeliverable(SkaldError):
     """A store takes everything but this: it is too large, cannot be encoded, or is of a wrong type."""
 

@@ -119,7 +119,7 @@ class Bridge:
         ]
         self.add(Loop("dependencies", self.dependents.step, jitter=jitter))
         if overdue is not None:
-            deadlines = Deadlines(engine, overdue, clock, late)
+            deadlines = Deadlines(engine, overdue, clock, late, self.dead_letters)
             self.loops.append(Loop("deadlines", deadlines.step, jitter=jitter))
 
     def add(self, loop: Loop) -> None:

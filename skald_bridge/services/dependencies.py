@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 
 from skald_bridge.domain.dependencies import HELD, Release, verdicts
-from skald_bridge.domain.errors import NotFound, Rejected
+from skald_bridge.domain.errors import NotFound, Rejected, is_away
 from skald_bridge.domain.facts import Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus
@@ -40,12 +39,17 @@ class Dependents:
             # The mirror hears of a release after Prefect has it: another one then would run the task twice.
             if verdict.task not in still or not _is_held(still[verdict.task]):
                 continue
-            with suppress(NotFound, Rejected):
-                # It may have been cancelled, started by hand or deleted meanwhile.
+            try:
                 if isinstance(verdict, Release):
                     await self._engine.release(verdict.task)
                 else:
                     await self._engine.fail(verdict.task, verdict.reason)
+            except (NotFound, Rejected):
+                pass  # it may have been cancelled, started by hand or deleted meanwhile
+            except Exception as error:
+                if is_away(error):
+                    raise
+                _log.exception("%s cannot be carried out", verdict)
             _log.debug("%s", verdict)
         return BUSY_SECONDS
 

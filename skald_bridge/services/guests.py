@@ -13,7 +13,9 @@ from weakref import WeakValueDictionary
 
 from skald_bridge.domain.causes import Reported
 from skald_bridge.domain.commands import NewTask, of_document
+from skald_bridge.domain.dead_letters import reason_of
 from skald_bridge.domain.dependencies import Fail, verdicts
+from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.guests import Guest, Heard, Lent, choose, judge
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
@@ -114,6 +116,16 @@ class Guests:
         loans[new.id] = _Loan(new, Lent(new.id, node, now))
         self.lent()
 
+    async def _lend_or_fail(self, new: NewTask, node: NodeId, now: datetime) -> None:
+        try:
+            await self._lend(new, node, now)
+        except Unavailable:
+            raise
+        except Exception as error:
+            _log.exception("task %s cannot be lent", new.id)
+            reason = f"It cannot be given to Skalds node {node}: {reason_of(error)}"
+            await self._mirror.report([Reported(new, StateType.FAILED, now, reason)])
+
     def waits(self, task: TaskId) -> bool:
         """Whether it waits for others before it is lent."""
         return task in self._waiting
@@ -177,7 +189,7 @@ class Guests:
             if isinstance(verdict, Fail):
                 await self._mirror.report([Reported(new, StateType.FAILED, now, verdict.reason)])
             elif (node := await self._chosen(new, await self._guests(), now)) is not None:
-                await self._lend(new, node, now)
+                await self._lend_or_fail(new, node, now)
             else:
                 continue
             del self._waiting[verdict.task]

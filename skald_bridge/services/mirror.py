@@ -12,6 +12,7 @@ from cachetools import FIFOCache
 from skald_bridge.domain.causes import Concluded, Gone, Reported, Seen, Stored, Told
 from skald_bridge.domain.dead_letters import Kind
 from skald_bridge.domain.effects import Append, Effect, EndPulse, Fetch, Put
+from skald_bridge.domain.errors import is_away
 from skald_bridge.domain.facts import Hint, State, StateHint, Task
 from skald_bridge.domain.ids import StateId, TaskId
 from skald_bridge.domain.mirror import Cause, Known, decide
@@ -179,21 +180,29 @@ class Mirror:
         histories = await self._histories(told)
         outcome = Outcome()
         for task in told:
-            await self._decide(task.id, Told(task, histories[task.id]), outcome)
+            if task.id in histories:
+                await self._decide(task.id, Told(task, histories[task.id]), outcome)
         await self._perform(outcome)
         return journaled + len(outcome.records)
 
     async def _histories(self, tasks: Sequence[Task]) -> dict[TaskId, tuple[State, ...]]:
-        async def ask(task: TaskId) -> tuple[TaskId, tuple[State, ...]]:
-            async with self._fetches:
-                return task, tuple(await self._engine.history(task))
+        async def ask(task: TaskId) -> tuple[TaskId, tuple[State, ...] | None]:
+            try:
+                async with self._fetches:
+                    return task, tuple(await self._engine.history(task))
+            except Exception as error:
+                if is_away(error):
+                    raise
+                await self._set_aside(task, error)
+                return task, None
 
         try:
             async with asyncio.TaskGroup() as group:
                 asking = [group.create_task(ask(task.id)) for task in tasks]
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from failed
-        return dict(done.result() for done in asking)
+        answers = dict(done.result() for done in asking)
+        return {task: history for task, history in answers.items() if history is not None}
 
     async def _load(self, tasks: set[TaskId]) -> None:
         missing = [task for task in tasks if task not in self.memory]

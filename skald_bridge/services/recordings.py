@@ -6,8 +6,10 @@ task has ended: each end in the journal is followed by a look at all that the ta
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
+from skald_bridge.domain.errors import is_away
 from skald_bridge.domain.facts import RecordedHint
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.recordings import Recording
@@ -19,6 +21,7 @@ from skald_bridge.services.relay import LINGER, Feed, Relay
 
 SOON = 0.5
 """Seconds until it is looked again whether the sweep is done."""
+_log = logging.getLogger("skald_bridge.recordings")
 OPEN = 200
 """Tasks of one question."""
 
@@ -76,6 +79,11 @@ class Harvest:
             del self._told[task]
             try:
                 await self._look(task)
+            except Exception as error:
+                if is_away(error):
+                    self._told[task] = None
+                    raise
+                _log.exception("the recordings of task %s cannot be gathered now; its end is looked at", task)
             except BaseException:
                 self._told[task] = None
                 raise
