@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from skald_bridge.adapters.clock import SystemClock
+from skald_bridge.adapters.memory import MemoryArchive, MemoryJournal
 from skald_bridge.adapters.prefect_unreadable import is_stub, read_around
+from skald_bridge.adapters.sqlite import SqliteArchive, SqliteJournal
 from skald_bridge.adapters.sqlite_dead_letters import SqliteDeadLetters, ask_again
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.domain.commands import Received
 from skald_bridge.domain.dead_letters import DeadLetter, Kind
 from skald_bridge.domain.errors import Failing, InvalidInput, Unavailable, Undeliverable
+from skald_bridge.domain.facts import State
 from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.services.dead_letters import TRIES, DeadLetters, Suspicion, isolated
+from skald_bridge.services.mirror import Mirror
 from skald_bridge.services.relay import Relay
 from skald_bridge.services.replays import Replays
 from skald_bridge.wire.topics import rejection_of
-from tests.contract.records import AT
+from tests.contract.records import AT, task_id
+from tests.unit.bridge.facts import history, state, task
 
 CLOCK = SystemClock()
 
@@ -240,7 +248,7 @@ async def test_an_item_at_which_a_service_closes_the_connection_is_replaced_wher
             raise Unavailable("connection closed")
         got.extend(items)
 
-    async def replace(item: str, error: Exception) -> None:
+    async def put_instead(item: str, error: Exception) -> None:
         if not replaceable:
             raise Unavailable("away")
         got.append("replaced")
@@ -248,8 +256,50 @@ async def test_an_item_at_which_a_service_closes_the_connection_is_replaced_wher
     async def feed(after: int, limit: int) -> list[tuple[int, str]]:
         return list(enumerate("abcde", 1))[after:][:limit]
 
-    relay = Relay("mongodb", feed, deliver, Positions(), aside=replace, replaces=True)
+    relay = Relay("mongodb", feed, deliver, Positions(), aside=put_instead, replaces=True)
     for _ in range(4 * TRIES):
         with contextlib.suppress(Unavailable):
             await relay.step()
     assert got == (["a", "b", "replaced", "d", "e"] if replaceable else ["a", "b"])
+
+
+class OddEngine:
+    """Prefect, which fails at one task."""
+
+    def __init__(self, odd: TaskId, error: Exception) -> None:
+        self.odd, self.error = odd, error
+        self.ended: list[TaskId] = []
+
+    def is_unreadable(self, task: TaskId) -> bool:
+        return False
+
+    async def history(self, task: TaskId) -> list[State]:
+        if task == self.odd:
+            raise self.error
+        return history(StateType.SCHEDULED, StateType.RUNNING)
+
+
+@pytest.mark.parametrize("error", [KeyError("type"), Failing("500"), RecursionError()])
+async def test_a_task_whose_history_cannot_be_had_holds_up_no_other(error: Exception) -> None:
+    tasks = [replace(task(state(1, StateType.RUNNING)), id=task_id()) for _ in range(5)]
+    archive, letters = MemoryArchive(), DeadLetters(None, CLOCK)
+    engine: Any = OddEngine(tasks[2].id, error)
+    mirror = Mirror(engine, MemoryJournal(), None, archive, CLOCK, dead_letters=letters)
+    await mirror.reconcile(tasks, asked=0)
+    assert set(await archive.open()) == {each.id for each in tasks} - {tasks[2].id}
+    assert letters.counts == {Kind.TASK: 1}
+
+
+async def test_a_task_that_no_store_takes_holds_up_no_other(tmp_path: Path) -> None:
+    tasks = [replace(task(state(1, StateType.RUNNING)), id=task_id()) for _ in range(5)]
+    tasks[3] = replace(tasks[3], name="\ud800")
+    tasks[4] = replace(tasks[4], revision=2**80)
+    letters = DeadLetters(None, CLOCK)
+    engine: Any = OddEngine(TaskId(""), KeyError())
+    async with SqliteFile(tmp_path / "journal.db", write=True) as file:
+        archive = SqliteArchive(file)
+        mirror = Mirror(engine, SqliteJournal(file), None, archive, CLOCK, dead_letters=letters)
+        for _ in range(2):
+            await mirror.reconcile(tasks, asked=0)
+        assert set(await archive.open()) == {each.id for each in tasks[:3]}
+    assert letters.counts == {Kind.TASK: 2}
