@@ -8,20 +8,26 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from bson import CodecOptions, DatetimeConversion
-from bson.errors import BSONError
 from pydantic import SecretStr
 from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, IndexModel, InsertOne, UpdateOne, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
-    ConnectionFailure,
-    DocumentTooLarge,
     InvalidURI,
     OperationFailure,
     PyMongoError,
 )
 
+from skald_bridge.adapters.mongo_errors import (
+    DUPLICATE_KEY,
+    MOST_SAID,
+    OF_THE_DOCUMENT,
+    is_of_the_document,
+    redacted,
+    said,
+    unavailable,
+)
 from skald_bridge.domain.errors import InvalidInput, Unavailable, Undeliverable
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import CLOSED, LifecycleStatus
@@ -39,31 +45,7 @@ BATCH = 500
 _CLOSED = sorted(CLOSED)
 _OURS = {"sequence": {"$ne": None}}
 _NEWEST = [("createDateTime", DESCENDING), ("id", DESCENDING)]
-_DUPLICATE_KEY, _INDEX_CONFLICTS = 11000, (85, 86)
-_CODES_OF_A_DOCUMENT = frozenset(
-    {
-        2,  # BadValue
-        9,  # FailedToParse
-        14,  # TypeMismatch
-        15,  # Overflow: nested too deeply
-        16,  # InvalidLength
-        22,  # InvalidBSON
-        28,  # PathNotViable
-        52,  # DollarPrefixedFieldName
-        54,  # NotSingleValueField
-        56,  # EmptyFieldName
-        57,  # DottedFieldName
-        66,  # ImmutableField
-        121,  # DocumentValidationFailure
-        10334,  # BSONObjectTooLarge
-        17280,  # KeyTooLong
-        17419,  # the document after the update is too large
-        17420,
-    }
-)
-_OF_THE_DOCUMENT = (BSONError, DocumentTooLarge, OverflowError, UnicodeError, RecursionError)
-"""Raised before anything is sent."""
-_MOST_SAID = 500
+_INDEX_CONFLICTS = (85, 86)
 _ANSWER_MS = 10_000
 _REVISIONS = 2**31
 """More than a task has: one number orders states, and revisions within a state."""
@@ -144,7 +126,7 @@ class MongoArchive:
             await self._tasks.bulk_write(operations, ordered=False)
         except BulkWriteError as error:
             failed = error.details.get("writeErrors", [])
-            others = [one for one in failed if one.get("code") != _DUPLICATE_KEY]
+            others = [one for one in failed if one.get("code") != DUPLICATE_KEY]
             if not failed or others or error.details.get("writeConcernErrors"):
                 raise
             return [documents[one["index"]] for one in failed]
@@ -208,29 +190,15 @@ class MongoArchive:
         """MongoDB's errors in our words."""
         try:
             yield
-        except _OF_THE_DOCUMENT as error:
+        except OF_THE_DOCUMENT as error:
             raise Undeliverable(
-                f"MongoDB cannot hold it: {type(error).__name__}: {str(error)[:_MOST_SAID]}"
+                f"MongoDB cannot hold it: {type(error).__name__}: {str(error)[:MOST_SAID]}"
             ) from None
         except PyMongoError as error:
             cause = None if isinstance(error, BulkWriteError) else error
             if is_of_the_document(error):
-                raise Undeliverable(f"MongoDB refuses it: {redacted(_said(error), self._uri)}") from cause
-            raise _unavailable(error, self._uri) from cause
-
-
-def is_of_the_document(error: PyMongoError) -> bool:
-    """Whether a server that takes others refuses this write for what it is."""
-    if isinstance(error, BulkWriteError):
-        failed = error.details.get("writeErrors", [])
-        return (
-            bool(failed) and not error.details.get("writeConcernErrors") and all(map(_is_writes_own, failed))
-        )
-    return isinstance(error, OperationFailure) and error.code in _CODES_OF_A_DOCUMENT
-
-
-def _is_writes_own(failed: Mapping[str, Any]) -> bool:
-    return failed.get("code") in _CODES_OF_A_DOCUMENT
+                raise Undeliverable(f"MongoDB refuses it: {redacted(said(error), self._uri)}") from cause
+            raise unavailable(error, self._uri) from cause
 
 
 def newest(documents: Iterable[TaskDocument]) -> list[TaskDocument]:
@@ -346,41 +314,3 @@ def _client(uri: SecretStr) -> Mongo:
             f"MONGO_HOST is not a MongoDB URI{why}",
             remedy="Write it as mongodb://user:password@host:27017, with special characters percent-encoded.",
         ) from None
-
-
-def redacted(text: str, uri: SecretStr) -> str:
-    """``text`` without the URI's credentials."""
-    secret = uri.get_secret_value()
-    text = text.replace(secret, "***")
-    credentials = secret.partition("://")[2].rpartition("@")[0]
-    for part in sorted({credentials, *credentials.split(":", 1)[1:]}, key=len, reverse=True):
-        text = text.replace(part, "***") if part else text
-    return text
-
-
-def _unavailable(error: PyMongoError, uri: SecretStr) -> Unavailable:
-    code = error.code if isinstance(error, OperationFailure) else None
-    if code in (13, 18, 8000):
-        remedy = "Put a user into MONGO_HOST who may read and write the database DB_NAME."
-    elif code == _DUPLICATE_KEY:
-        remedy = "Remove all but one of the documents that have the same id; the index on id must be unique."
-    elif isinstance(error, ConnectionFailure):
-        remedy = "Start MongoDB, or correct MONGO_HOST."
-    else:
-        remedy = "It answers, and refuses: its message says what."
-    said = redacted(_said(error), uri)
-    return Unavailable(f"MongoDB at {_where(uri)} cannot be used: {said}", remedy=remedy)
-
-
-def _said(error: PyMongoError) -> str:
-    """In short, and without the documents that a failed bulk write quotes: attachments may hold credentials."""
-    if isinstance(error, BulkWriteError):
-        details = error.details
-        failed = [*details.get("writeErrors", []), *details.get("writeConcernErrors", [])]
-        return str(failed[0].get("errmsg")) if failed else "a batch failed"
-    return str(error).partition(", Timeout:")[0].partition(", full error:")[0]
-
-
-def _where(uri: SecretStr) -> str:
-    hosts = uri.get_secret_value().partition("://")[2].rpartition("@")[2]
-    return hosts.partition("/")[0].partition("?")[0]

@@ -10,7 +10,8 @@ from typing import Any
 from cachetools import FIFOCache
 from redis.exceptions import RedisError
 
-from skald_bridge.adapters.redis_pulse import LAST_ACTIVITY, MODES, RedisPulse, is_everybodys, readable
+from skald_bridge.adapters.redis_errors import is_everybodys, readable
+from skald_bridge.adapters.redis_pulse import LAST_ACTIVITY, MODES, RedisPulse
 from skald_bridge.domain.guests import Guest
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.pulse import NodeMode

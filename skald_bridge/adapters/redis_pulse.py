@@ -17,44 +17,16 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
 from redis.exceptions import ConnectionError as ConnectionLost
+from redis.exceptions import NoPermissionError, RedisError
 
+from skald_bridge.adapters.redis_errors import is_everybodys, readable, remedy
 from skald_bridge.domain.effects import EndPulse
 from skald_bridge.domain.errors import Unavailable, Undeliverable
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.pulse import SILENT, NodeBeat, Vitals
 from skald_bridge.wire.skalds import to_ms
 
-_OF_THE_SERVER = frozenset(
-    [
-        "OOM",
-        "READONLY",
-        "LOADING",
-        "BUSY",
-        "MISCONF",
-        "NOREPLICAS",
-        "MASTERDOWN",
-        "CLUSTERDOWN",
-        "TRYAGAIN",
-        "MOVED",
-        "ASK",
-        "NOAUTH",
-        "NOPERM",
-        "WRONGPASS",
-        "UNBLOCKED",
-        "EXECABORT",
-    ]
-)
-"""How the errors begin that a command meets whatever its keys and values are."""
 LAST_ACTIVITY = "skalds:hash"
 MODES = "skalds:mode:hash"
 COUNTER = 200
@@ -325,41 +297,7 @@ class RedisPulse:
         said = str(error) or type(error).__name__
         if self._config.password and (secret := self._config.password.get_secret_value()):
             said = said.replace(secret, "***")
-        return Unavailable(f"Redis at {where} cannot be used: {said}", remedy=_remedy(error))
-
-
-def is_everybodys(error: RedisError) -> bool:
-    """Whether the error is the server's of this moment, and not one of the command's keys or values."""
-    if not isinstance(error, ResponseError) or isinstance(error, AuthenticationError | NoPermissionError):
-        return True
-    return str(error).partition(" ")[0] in _OF_THE_SERVER or isinstance(
-        error, OutOfMemoryError | ReadOnlyError
-    )
-
-
-async def readable(asked: Any, otherwise: Any) -> Any:
-    """The reply; ``otherwise`` where the key is of another type than Skalds writes."""
-    try:
-        return await asked
-    except ResponseError as error:
-        if is_everybodys(error):
-            raise
-        return otherwise
-
-
-def _remedy(error: Exception) -> str:
-    said = str(error)
-    if isinstance(error, AuthenticationError | NoPermissionError):
-        return "Set REDIS_USERNAME and REDIS_PASSWORD to a user that may write skalds:* and task:*."
-    if isinstance(error, OutOfMemoryError) or said.startswith("OOM"):
-        return "It is full: raise its maxmemory, or choose a maxmemory-policy that evicts."
-    if isinstance(error, ReadOnlyError) or said.startswith("READONLY"):
-        return "It is a replica: point REDIS_HOST at the primary."
-    if said.startswith(("MISCONF", "NOREPLICAS")):
-        return "It refuses writes that it could not save: look at its disk, its replicas and its log."
-    if isinstance(error, ResponseError) and not isinstance(error, BusyLoadingError):
-        return "It answers, and refuses: its message says what."
-    return "Start Redis, or correct REDIS_HOST and REDIS_PORT."
+        return Unavailable(f"Redis at {where} cannot be used: {said}", remedy=remedy(error))
 
 
 def _dict(reply: Any) -> dict[str, str]:

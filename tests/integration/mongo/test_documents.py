@@ -20,7 +20,8 @@ from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
 from skald_bridge.adapters.clock import SystemClock
-from skald_bridge.adapters.mongo_archive import BATCH, MongoArchive, redacted
+from skald_bridge.adapters.mongo_archive import BATCH, MongoArchive
+from skald_bridge.adapters.mongo_errors import redacted
 from skald_bridge.adapters.sqlite import SqlitePositions
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.domain.commands import Controller
