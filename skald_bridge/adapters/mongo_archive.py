@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -35,6 +36,7 @@ from skald_bridge.domain.records import TaskDocument
 from skald_bridge.domain.wanted import EVERY, Wanted
 from skald_bridge.wire.skalds import document_json, document_of
 
+_log = logging.getLogger("skald_bridge.mongodb")
 COLLECTION = "tasks"
 READABLE = CodecOptions[dict[str, Any]](
     datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
@@ -73,6 +75,8 @@ class MongoArchive:
             collection, write_concern=concern, codec_options=READABLE
         )
         self._indexed = False
+        self._unique = True
+        """Whether the server sees to it that there is one document of an id."""
 
     @property
     def collection(self) -> AsyncCollection[dict[str, Any]]:
@@ -95,7 +99,8 @@ class MongoArchive:
             await self._ensure_indexes()
             there = await self._there(documents)
             # Each task that is left has a document by now: it is newer, or it is updated.
-            left = await self._write(documents, [_first_write(document, there) for document in documents])
+            first = [_first_write(document, there, unique=self._unique) for document in documents]
+            left = await self._write(documents, first)
             refused = await self._write(left, [update_of(document) for document in left]) if left else []
         if refused:
             raise Unavailable(
@@ -174,9 +179,23 @@ class MongoArchive:
     async def _ensure_indexes(self) -> None:
         if self._indexed:
             return
-        await create_indexes(self._tasks, [IndexModel([("id", ASCENDING)], unique=True)])
+        try:
+            await create_indexes(self._tasks, [IndexModel([("id", ASCENDING)], unique=True)])
+        except OperationFailure as error:
+            if error.code != DUPLICATE_KEY:
+                raise
+            self._unique = False
+            _log.warning(
+                "Some documents in %s have the same id; one of each is written to. Remove the others and start the "
+                "bridge anew: %s",
+                self._tasks.full_name,
+                said(error)[:MOST_SAID],
+            )
+            await create_indexes(self._tasks, [IndexModel([("id", ASCENDING)], name="id_not_unique")])
         existing = await self._tasks.index_information()
-        if not any(index["key"] == [("id", 1)] and index.get("unique") for index in existing.values()):
+        if self._unique and not any(
+            index["key"] == [("id", 1)] and index.get("unique") for index in existing.values()
+        ):
             raise Unavailable(
                 f"The index on id of {self._tasks.full_name} in MongoDB is not unique",
                 remedy="Drop that index; it is made anew.",
@@ -211,10 +230,14 @@ def newest(documents: Iterable[TaskDocument]) -> list[TaskDocument]:
     return list(found.values())
 
 
-def _first_write(document: TaskDocument, there: Mapping[TaskId, dict[str, Any] | None]) -> Write:
+def _first_write(
+    document: TaskDocument, there: Mapping[TaskId, dict[str, Any] | None], *, unique: bool
+) -> Write:
     if document.id not in there:
         # An upsert would do, and costs a server several times as much.
         return InsertOne(_stored(document))
+    if not unique:
+        return update_of(document)
     return update_of(document, insert=True, follows=there[document.id])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,7 +89,9 @@ async def test_what_a_broker_refuses_for_its_size_is_named_and_the_rest_is_store
     async with publisher(broker.client()) as kafka:
         await kafka.publish(messages(0, 1))
         _limit(broker, 5000)
-        large = Message(STATE, "task-1", b'"' + b"x" * 20_000 + b'"')
+        large = Message(
+            STATE, "task-1", b'"' + os.urandom(15_000).hex().encode() + b'"'
+        )  # it cannot be compressed
         batch = [*messages(1, 400), large, *messages(401, 400), Message(STATE, "\ud800", b"1")]
         refused = await kafka.publish(batch)
         assert {message.key for message, _ in refused} == {large.key, batch[-1].key}

@@ -255,16 +255,6 @@ async def test_an_index_that_lets_duplicates_in_is_named(
     assert "not unique" in caught.value.message and caught.value.remedy
 
 
-async def test_duplicates_of_before_are_named(
-    archive: MongoArchive, plain: Collection[dict[str, Any]]
-) -> None:
-    task = task_id()
-    plain.insert_many([foreign(task), foreign(task)])
-    with pytest.raises(Unavailable) as caught:
-        await archive.put([document(task)])
-    assert caught.value.remedy and "same id" in caught.value.remedy
-
-
 async def test_a_server_that_is_away_and_back(own_mongo: Mongo) -> None:
     task = task_id()
     async with MongoArchive(SecretStr(own_mongo.uri)) as archive:
@@ -333,3 +323,15 @@ class Changed:
 
     async def revised(self, after: int, limit: int) -> list[tuple[int, TaskDocument]]:
         return []
+
+
+async def test_documents_of_one_id_are_named_and_hide_no_other(
+    archive: MongoArchive, plain: Collection[dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    twice, once = task_id(), task_id()
+    plain.insert_many([foreign(twice), foreign(twice)])
+    for sequence in (1, 2):
+        await archive.put([document(once, sequence), document(twice, sequence)])
+    assert "the same id" in caplog.text
+    assert [each["sequence"] for each in plain.find({"id": once})] == [2]
+    assert sorted(each.get("sequence", 0) for each in plain.find({"id": twice})) == [0, 2]
