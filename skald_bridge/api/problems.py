@@ -102,9 +102,13 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 def _methods(request: Request) -> list[str]:
-    """Of all routes with this path; Starlette names those of the first one only."""
-    found: set[str] = set()
-    for route in request.app.routes:
+    """Of all routes with this path; Starlette names those of the first one only.
+
+    A path that is written out is no id: the routes that would take it for one do not count.
+    """
+    written = request.app.openapi()["paths"].get(request.url.path, {})
+    found = {method for method in METHODS if method.lower() in written}
+    for route in () if found else request.app.routes:
         is_folder = isinstance(route, Mount)  # takes every method, and answers GET
         for method in ("GET",) if is_folder else METHODS:
             if route.matches({**request.scope, "method": method})[0] is Match.FULL:
