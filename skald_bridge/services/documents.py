@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 from cachetools import FIFOCache
 
@@ -262,12 +262,19 @@ class Desk:
     def _read(self, found: Found) -> NewTask:
         if found.problem is not None:
             raise InvalidInput(found.problem, remedy="Write the field anew.")
+        if not _is_text(found.data.get("id")):
+            raise InvalidInput("id: it is no text", remedy="Write it as a string.")
         return new_task_of(read_submitted(found.data), self._clock.now())
 
     def _remember(self, found: Found) -> None:
         self._taken[_name(found)] = _digest(found)
         if (task := _id(found)) is not None:
             self._last[task] = _name(found)
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    """BSON has other types that Python reads as text: their documents would not be found again by it."""
+    return type(value) is str
 
 
 def _name(found: Found) -> str:
@@ -281,7 +288,7 @@ def _digest(found: Found) -> str:
 def _id(found: Found) -> TaskId | None:
     """What a task can be called by."""
     id_ = found.data.get("id")
-    if not isinstance(id_, str):
+    if not _is_text(id_):
         return None
     try:
         check_id(id_)
