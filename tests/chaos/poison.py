@@ -122,6 +122,7 @@ class Poison(threading.Thread):
         key = f"skalds:ghost:{name}"
         with suppress(RedisError), Redis(port=self._stage.redis.port, socket_timeout=2) as redis:
             redis.hset("skalds:hash", "ghost", "99999999999999")
+            redis.hexpire("skalds:hash", 600, "ghost")
             redis.delete(key)
             self._random.choice(
                 (
