@@ -78,7 +78,7 @@ def test_silent_connections(server: PrefectServer, tmp_path: Path, many_descript
                 highest = max(highest, open_files(rest))
         assert rest.get("/api/tasks/")["total"] == 0
         assert DESCRIPTORS / 4 < highest < DESCRIPTORS - 30
-        until(lambda: closed(clients) == SILENT, 60, "every silent connection is closed")
+        until(lambda: closed(clients) == SILENT, 150, "every silent connection is closed")
         assert rest.get("/api/system/health")["status"] == "healthy"
         log = (rest.home / "bridge.log").read_text()
         assert "Too many open files" not in log and "Traceback" not in log
