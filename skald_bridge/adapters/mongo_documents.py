@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 import bson
-from bson.codec_options import CodecOptions, DatetimeConversion
+from bson.codec_options import CodecOptions
 from bson.datetime_ms import DatetimeMS
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
@@ -17,7 +17,7 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import DocumentTooLarge, PyMongoError, WriteError
 
-from skald_bridge.adapters.mongo_archive import MongoArchive, storable
+from skald_bridge.adapters.mongo_archive import READABLE, MongoArchive, storable
 from skald_bridge.domain.commands import NewTask
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.domain.ids import NodeId, TaskId
@@ -33,9 +33,6 @@ _STATUSES = (_CREATED, _ASSIGNING)
 _STREAM_WAIT_MS = 1000
 _MOST_BYTES = 64 * 2**20
 """Of documents held at once; one more than that is begun."""
-_LENIENT: CodecOptions[dict[str, Any]] = CodecOptions(
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="replace"
-)
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 _SAID = 200
 
@@ -47,7 +44,6 @@ class MongoDocuments:
         self._archive = archive
         self._tasks: AsyncCollection[dict[str, Any]] = archive.collection
         self._raw: AsyncCollection[RawBSONDocument] = archive.collection.with_options(codec_options=_RAW)
-        self._told = archive.collection.with_options(codec_options=_LENIENT)
 
     async def created(self, limit: int) -> list[Found]:
         return await self._find({"lifecycleStatus": _CREATED, "mode": "Passive", **_UNKNOWN_HERE}, limit)
@@ -101,7 +97,7 @@ class MongoDocuments:
     async def changes(self) -> AsyncIterator[AsyncIterator[None]]:
         wanted = [{"$match": {"operationType": {"$in": ["insert", "update", "replace"]}}}]
         async with self._archive.answering():
-            stream = await self._told.watch(wanted, max_await_time_ms=_STREAM_WAIT_MS)
+            stream = await self._tasks.watch(wanted, max_await_time_ms=_STREAM_WAIT_MS)
         try:
             yield self._interesting(stream)
         finally:
@@ -143,7 +139,7 @@ def found_of(raw: bytes) -> Found:
 
 def _what_can_be_read(raw: bytes) -> dict[str, Any]:
     try:
-        return bson.decode(raw, _LENIENT)
+        return bson.decode(raw, READABLE)
     except (BSONError, ValueError, OverflowError, RecursionError):
         return {}
 

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cachetools import FIFOCache
+from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
-from skald_bridge.adapters.redis_errors import is_everybodys, readable
+from skald_bridge.adapters.redis_errors import is_everybodys
 from skald_bridge.adapters.redis_pulse import LAST_ACTIVITY, MODES, RedisPulse
 from skald_bridge.domain.guests import Guest
 from skald_bridge.domain.ids import NodeId, TaskId
@@ -29,17 +30,16 @@ class RedisPeers:
     async def nodes(self) -> list[Guest]:
         """A node whose keys are of another type, or say what no Skald says, runs no task type for us."""
         async with self._pulse.answering() as redis:
-            seen = await readable(redis.hgetall(LAST_ACTIVITY), {})
-            modes = await readable(redis.hgetall(MODES), {})
+            async with redis.pipeline(transaction=False) as pipe:
+                pipe.hgetall(LAST_ACTIVITY)
+                pipe.hgetall(MODES)
+                seen, modes = (each if isinstance(each, dict) else {} for each in await _replies(pipe))
             names = sorted(seen)
             async with redis.pipeline(transaction=False) as pipe:
                 for name in names:
                     pipe.lrange(f"skalds:{name}:allow-task-class-name", 0, -1)
                     pipe.get(f"skalds:{name}:all-task")
-                replies = await pipe.execute(raise_on_error=False) if names else []
-            for reply in replies:
-                if isinstance(reply, RedisError) and is_everybodys(reply):
-                    raise reply
+                replies = await _replies(pipe) if names else []
         guests = []
         for number, name in enumerate(names):
             task_types, tasks = replies[2 * number : 2 * number + 2]
@@ -68,6 +68,15 @@ class RedisPeers:
     async def forget(self, task: TaskId) -> None:
         async with self._pulse.answering() as redis:
             await redis.delete(f"task:{task}:heartbeat", f"task:{task}:exception")
+
+
+async def _replies(pipe: Pipeline) -> list[Any]:
+    """Errors of single keys among them."""
+    replies: list[Any] = await pipe.execute(raise_on_error=False)
+    for reply in replies:
+        if isinstance(reply, RedisError) and is_everybodys(reply):
+            raise reply
+    return replies
 
 
 def _moment(text: str) -> datetime:

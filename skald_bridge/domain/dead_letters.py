@@ -23,8 +23,6 @@ class Kind(StrEnum):
     """Of Prefect, which cannot be read: its id, or its place in the list."""
     DELIVERY = "delivery"
     """What a relay could not deliver: the relay, and the task's id."""
-    KEY = "key"
-    """Of Redis, of a type or a value that Skalds does not write: its name."""
 
 
 @dataclass(frozen=True)

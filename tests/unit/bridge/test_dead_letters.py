@@ -30,6 +30,7 @@ from skald_bridge.services.replays import Replays
 from skald_bridge.wire.topics import rejection_of
 from tests.contract.records import AT, task_id
 from tests.unit.bridge.facts import history, state, task
+from tests.unit.bridge.test_relay import Positions
 
 CLOCK = SystemClock()
 
@@ -53,17 +54,6 @@ class Store:
 
     async def leave(self, item: str, error: Exception) -> None:
         self.aside.append(item)
-
-
-class Positions:
-    def __init__(self) -> None:
-        self.kept: dict[str, int] = {}
-
-    async def load(self, name: str) -> int:
-        return self.kept.get(name, 0)
-
-    async def save(self, name: str, position: int) -> None:
-        self.kept[name] = position
 
 
 @pytest.mark.parametrize("bad", ["", "a", "h", "d", "ah", "abcdefgh"])
