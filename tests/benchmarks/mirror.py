@@ -63,6 +63,9 @@ _MIB = 2**20
 class MadeUp:
     """The parts of the ``Engine`` port that sweep and pulse ask: tasks that have ended, their states; no nodes."""
 
+    async def class_names(self) -> list[str]:
+        return ["Probe"]
+
     async def nodes(self) -> list[Node]:
         return []
 
