@@ -361,8 +361,11 @@ class Pulse(Protocol):
     A beat lives a period and 5 seconds, all else an hour. Methods raise ``Unavailable``.
     """
 
-    async def beat(self, nodes: Sequence[NodeBeat], tasks: Sequence[TaskId], now: datetime) -> None:
-        """One period's beats of what is alive at ``now``; a task that ended then or later keeps its end."""
+    async def beat(self, nodes: Sequence[NodeBeat], tasks: Sequence[TaskId], now: datetime) -> str | None:
+        """One period's beats of what is alive at ``now``; a task that ended then or later keeps its end.
+
+        Returns what the store refused of it, and why: a key of a type that Skalds does not write, say.
+        """
         ...
 
     async def end(self, ends: Sequence[EndPulse], now: datetime) -> None:

@@ -128,10 +128,11 @@ class MemoryPulse:
         self._tasks: dict[TaskId, _Kept] = {}
         self._errors: dict[TaskId, tuple[str, datetime]] = {}
 
-    async def beat(self, nodes: Sequence[NodeBeat], tasks: Sequence[TaskId], now: datetime) -> None:
+    async def beat(self, nodes: Sequence[NodeBeat], tasks: Sequence[TaskId], now: datetime) -> str | None:
         self._forget(now)
         self._nodes |= {node.id: _next(self._nodes.get(node.id), now) for node in nodes}
         self._tasks |= {id: _next(self._tasks.get(id), now) for id in tasks}
+        return None
 
     async def end(self, ends: Sequence[EndPulse], now: datetime) -> None:
         self._tasks |= {end.task: _Kept(end.value, now + END_TTL, end.exception, ended=now) for end in ends}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 from pydantic import SecretStr
 from redis.asyncio import Redis
@@ -111,8 +111,6 @@ class RedisPulse:
         self._sent: dict[TaskId, datetime] = {}
         self._ends: dict[TaskId, _End] = {}
         self._stale: tuple[list[str], list[str]] = ([], [])
-        self.odd: str | None = None
-        """What Redis refused of the newest beat, such as a key of a type that Skalds does not write."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -120,7 +118,7 @@ class RedisPulse:
     async def __aexit__(self, *_exc: object) -> None:
         await self._redis.aclose()
 
-    async def beat(self, nodes: Sequence[NodeBeat], tasks: Sequence[TaskId], now: datetime) -> None:
+    async def beat(self, nodes: Sequence[NodeBeat], tasks: Sequence[TaskId], now: datetime) -> str | None:
         """Raises ``Unavailable``; what was sent may be carried out nonetheless, so ends are said again."""
         async with self._lock, self.answering():
             fields = await self._field_expiry()
@@ -140,11 +138,15 @@ class RedisPulse:
                 pipe.hgetall(LAST_ACTIVITY)
                 pipe.hkeys(MODES)
             self._sent |= dict.fromkeys(alive, now)
+            commands = [" ".join(map(str, command[0][:2])) for command in pipe.command_stack]
             replies = await self._done(pipe)
             self._beating = set(alive)
             if nodes and fields is _Fields.NOT:
                 activity, modes = replies[-2:]
                 self._stale = stale(_dict(activity), _list(modes), now, self._ttl)
+        wrong = zip(commands, replies, strict=True)
+        refused = dict.fromkeys(f"{command}: {reply}" for command, reply in wrong if _is_error(reply))
+        return "; ".join(refused) or None
 
     async def end(self, ends: Sequence[EndPulse], now: datetime) -> None:
         """One round trip."""
@@ -164,11 +166,9 @@ class RedisPulse:
     async def _done(self, pipe: Pipeline) -> list[Any]:
         """Replies, errors among them: one command that Redis refuses for what it is spoils none of the others."""
         replies = await pipe.execute(raise_on_error=False) if len(pipe) else []
-        wrong = [reply for reply in replies if isinstance(reply, RedisError)]
-        for reply in wrong:
-            if is_everybodys(reply):
+        for reply in replies:
+            if _is_error(reply) and is_everybodys(reply):
                 raise reply
-        self.odd = str(wrong[0]) if wrong else None
         return replies
 
     async def note_error(self, task: TaskId, message: str, now: datetime) -> None:
@@ -342,3 +342,7 @@ def _number(text: bytes | str | None) -> int | None:
         return int(text) if text is not None else None
     except ValueError:
         return None
+
+
+def _is_error(reply: Any) -> TypeGuard[RedisError]:
+    return isinstance(reply, RedisError)

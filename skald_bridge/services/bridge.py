@@ -9,6 +9,7 @@ from typing import Any
 from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.dead_letters import Kind
 from skald_bridge.domain.deadlines import LatePolicy
+from skald_bridge.domain.errors import Undeliverable
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.records import JournalRecord
 from skald_bridge.ports import (
@@ -100,6 +101,7 @@ class Bridge:
             clock,
             lambda: self.sweep.idle,
             period=period,
+            refused=lambda why: self.dead_letters.note(Kind.DELIVERY, "heartbeats", Undeliverable(why)),
         )
         self._documents: Documents | None = None
         self._desk: Desk | None = None

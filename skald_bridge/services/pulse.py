@@ -32,14 +32,16 @@ class Beat:
         idle: Callable[[], bool],
         *,
         period: float = PERIOD,
+        refused: Callable[[str], None] = lambda why: None,
     ) -> None:
-        """``period``: seconds between rounds."""
+        """``period``: seconds between rounds; ``refused`` hears what the store did not take of one, and why."""
         self._engine = engine
         self._pulse = pulse
         self._memory = memory
         self._clock = clock
         self._idle = idle
         self._period = period
+        self._refused = refused
         self.nodes: list[Node] = []
         """Those that Prefect knows, online or not."""
         self.beats: list[NodeBeat] = []
@@ -52,7 +54,8 @@ class Beat:
     async def step(self) -> float:
         now = self._clock.now()
         nodes, tasks = _alive(self.nodes, self._memory.beating())
-        await self._pulse.beat(nodes, tasks, now)
+        if why := await self._pulse.beat(nodes, tasks, now):
+            self._refused(why)
         self.beats, self.at = nodes, now
         if self.asked is None or now - self.asked >= (IDLE_NODES if self._idle() else BUSY_NODES):
             self.nodes = await self._engine.nodes()

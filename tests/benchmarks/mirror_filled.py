@@ -16,11 +16,14 @@ from tests.contract.records import document, record, task_id
 LIFE = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.RUNNING, StateType.COMPLETED)
 _TASKS = """
     WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :tasks),
-        random (n, hex) AS MATERIALIZED (SELECT n, lower(hex(randomblob(16))) FROM number)
+        random (n, hex) AS MATERIALIZED (
+            SELECT n, printf('%012x', 1000 * (unixepoch(:first) + n)) || '7' || lower(hex(randomblob(10)))
+            FROM number
+        )
     INSERT INTO made
     SELECT n,
         substr(hex, 1, 8) || '-' || substr(hex, 9, 4) || '-' || substr(hex, 13, 4) || '-'
-            || substr(hex, 17, 4) || '-' || substr(hex, 21),
+            || substr(hex, 17, 4) || '-' || substr(hex, 21, 12),
         strftime('%Y-%m-%dT%H:%M:%f', :first, '+' || n || ' seconds') || '000+00:00'
     FROM random
 """
@@ -39,7 +42,10 @@ _DOCUMENTS = """
 
 
 async def fill(path: Path, records: int, now: datetime) -> None:
-    """Of tasks that ended, one a second, the newest at ``now``; all is delivered, and the sweep has seen it."""
+    """Of tasks that ended, one a second, the newest at ``now``; all is delivered, and the sweep has seen it.
+
+    Ids begin with their time, as those that Prefect makes do.
+    """
     async with SqliteFile(path, write=True):
         pass
     tasks = records // len(LIFE)

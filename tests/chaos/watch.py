@@ -25,6 +25,8 @@ STATE_TOPIC = "task.state"
 DATABASE, TASKS = "skalds", "tasks"
 _EVERY = 0.25
 _ANSWER = 1.0
+_A_TIME = {"updateDateTime": {"$gt": 0, "$lt": 10**14}}
+"""Not so a document that is poison."""
 _AWAY = (OSError, sqlite3.Error, RedisError, PyMongoError, KafkaException)
 
 
@@ -128,7 +130,7 @@ class Watch:
         )
 
         def look() -> Mapping[str, float]:
-            newest = client[DATABASE][TASKS].find_one(sort=[("updateDateTime", -1)])
+            newest = client[DATABASE][TASKS].find_one(_A_TIME, sort=[("updateDateTime", -1)])
             return {MONGO: newest["updateDateTime"] / 1000 if newest else 0}
 
         with client:

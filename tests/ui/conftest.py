@@ -18,6 +18,13 @@ DEPLOYMENTS = [
 ]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser may lose its page on a busy machine; of everything else, a test that fails once has failed."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))
+
+
 @pytest.fixture(scope="session")
 def ui_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     with running_server(tmp_path_factory.mktemp("prefect"), IMPATIENT) as server:

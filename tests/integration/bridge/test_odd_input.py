@@ -20,6 +20,7 @@ from pymongo.errors import PyMongoError
 
 from skald_bridge.wire.topics import COMMANDS
 from tests.integration.bridge.test_inward import document, event, new_id, run_of, say
+from tests.integration.bridge.test_pulse import announce
 from tests.services.bridged import Services
 from tests.services.consumed import consumed
 from tests.services.odd import bson_documents, labels, records, some
@@ -251,3 +252,20 @@ async def test_any_type_and_value_in_redis(
     services.bridge.kill()
     services.bridge.start()
     await good_run(services, client, deployed)
+
+
+async def test_a_key_that_takes_no_heartbeat_is_named(
+    services: Services, client: PrefectClient, deployed: Deployed
+) -> None:
+    services.pulse.delete("skalds:hash")
+    services.pulse.set("skalds:hash", "odd")
+    await announce(client, deployed.pool, f"odd{new_id()[:6]}")
+    said = "delivery heartbeats is set aside: Undeliverable: "
+
+    async def told() -> bool:
+        return said in services.bridge.log()
+
+    await auntil(told, 60, f"Redis refuses a beat: {services.bridge.log()[-3000:]}")
+    assert "skalds:hash" in services.bridge.log().split(said)[1].splitlines()[0]
+    await good_run(services, client, deployed)
+    services.pulse.delete("skalds:hash")

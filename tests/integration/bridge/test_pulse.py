@@ -43,10 +43,12 @@ class HeardPulse(MemoryPulse):
     def __init__(self) -> None:
         super().__init__()
         self.heard: dict[NodeId, NodeBeat] = {}
+        self.refuses: str | None = None
 
-    async def beat(self, nodes: Sequence[NodeBeat], tasks: Sequence[TaskId], now: datetime) -> None:
+    async def beat(self, nodes: Sequence[NodeBeat], tasks: Sequence[TaskId], now: datetime) -> str | None:
         self.heard = {node.id: node for node in nodes}
         await super().beat(nodes, tasks, now)
+        return self.refuses
 
 
 async def announce(client: PrefectClient, pool: str, name: str) -> str:
@@ -106,3 +108,12 @@ async def test_who_beats(engine: PrefectEngine, client: PrefectClient, deployed:
     clock.at += IDLE_NODES - timedelta(seconds=20)
     await beat.step()
     assert beat.asked == asked
+
+
+async def test_what_the_store_refuses_is_told(engine: PrefectEngine) -> None:
+    pulse, heard = HeardPulse(), list[str]()
+    beat = Beat(engine, pulse, Memory(), ShownClock(), lambda: False, refused=heard.append)
+    await beat.step()
+    pulse.refuses = "HSET skalds:hash: WRONGTYPE"
+    await beat.step()
+    assert heard == [pulse.refuses]

@@ -56,6 +56,7 @@ class Admission:
         self._changed = changed
         self._refusals = RefusalLog()
         self._lives: set[asyncio.Task[None]] = set()
+        self._held: set[str] = set()
         self._starting = 0
         self._starts = max(4, 2 * len(os.sched_getaffinity(0)))
 
@@ -83,8 +84,15 @@ class Admission:
             return self._refused(run, Refusal(f"job variables: {_first(error)}", permanent=True))
         loaded = self._loaded(job)
         if loaded is None and job.plan.codebase is not None:
+            self._hold(run, job)
             return Refusal("its code is being loaded")
         return self._admit(pool, run, data, job, loaded)
+
+    def let_go(self) -> None:
+        """What was held for runs whose code is being loaded is free; they are offered again, in their order."""
+        for run_id in self._held:
+            self._ledger.ledger.withdraw(run_id)
+        self._held.clear()
 
     async def drained(self, seconds: float) -> bool:
         """Whether all lives ended within ``seconds``."""
@@ -118,6 +126,13 @@ class Admission:
 
     async def _cancel_deleted(self, run: FlowRun) -> None:
         await self._context.api.cancel(run.id, f"Deployment {run.deployment_id} no longer exists.")
+
+    def _hold(self, run: FlowRun, job: Job) -> None:
+        """Keep the run's place: what it needs, as far as that is known, does not go to one that comes after it."""
+        run_id = str(run.id)
+        with suppress(ValidationError):
+            if isinstance(self._ledger.admit(run_id, job.configuration.needs(Needs())), Lease):
+                self._held.add(run_id)
 
     def _admit(
         self, pool: WorkPool, run: FlowRun, data: dict[str, Any], job: Job, loaded: Loaded | None

@@ -89,15 +89,18 @@ class Poller:
     async def take(self, pool: WorkPool) -> list[FlowRun]:
         """Start what fits of the last poll's answer; runs that do not fit now are left to others."""
         started = []
-        while self._backlog and not self._admission.closed and not self._admission.busy:
-            waiting = self._backlog.popleft()
-            if str(waiting.run.id) in self._admission.running:
-                continue
-            answer = await self._admission.offer(pool, waiting.run, waiting.data)
-            if isinstance(answer, Lease):
-                started.append(waiting.run)
-            else:
-                self._left_some |= not answer.permanent
+        try:
+            while self._backlog and not self._admission.closed and not self._admission.busy:
+                waiting = self._backlog.popleft()
+                if str(waiting.run.id) in self._admission.running:
+                    continue
+                answer = await self._admission.offer(pool, waiting.run, waiting.data)
+                if isinstance(answer, Lease):
+                    started.append(waiting.run)
+                else:
+                    self._left_some |= not answer.permanent
+        finally:
+            self._admission.let_go()
         return started
 
     def released(self) -> None:
