@@ -35,7 +35,7 @@ async def kafka(settings: Settings) -> tuple[KafkaPublisher, KafkaSubscription] 
     """``None`` where no Kafka is configured. Raises ``InvalidInput``."""
     if not (settings.kafka_block or settings.kafka_host):
         return None
-    from blocks import KafkaCluster
+    from skald_blocks import KafkaCluster
     from skald_bridge.adapters.kafka import KafkaPublisher
     from skald_bridge.adapters.kafka_consumer import KafkaSubscription
 
@@ -58,7 +58,7 @@ async def redis(settings: Settings) -> RedisPulse | None:
     """``None`` where no Redis is configured. Raises ``InvalidInput``."""
     if not (settings.redis_block or settings.redis_host):
         return None
-    from blocks import RedisCache
+    from skald_blocks import RedisCache
     from skald_bridge.adapters.redis_pulse import RedisConfig, RedisPulse
 
     cache = await _saved(RedisCache, settings.redis_block) or _made(
@@ -95,7 +95,7 @@ async def mongo(settings: Settings) -> tuple[MongoArchive, MongoDocuments] | Non
     """``None`` where no MongoDB is configured. Raises ``InvalidInput``."""
     if not (settings.mongo_block or settings.mongo_host):
         return None
-    from blocks import MongoArchive as MongoBlock
+    from skald_blocks import MongoArchive as MongoBlock
     from skald_bridge.adapters.mongo_archive import MongoArchive
     from skald_bridge.adapters.mongo_documents import MongoDocuments
 

@@ -28,7 +28,7 @@ LEVELS = {
 }
 """Skalds' level names; TRACE and SUCCESS are finer than the standard library's."""
 
-OURS = ("skald", "skald_bridge", "work_pools", "blocks")
+OURS = ("skald", "skald_bridge", "skald_work_pools", "skald_blocks")
 LIBRARIES = ("uvicorn", "asyncio")
 """Told from WARNING on; their lines look like ours."""
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"

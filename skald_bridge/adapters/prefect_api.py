@@ -13,7 +13,7 @@ from prefect.settings import get_current_settings
 
 from skald_bridge.adapters.prefect_unreadable import is_stub, read_around
 from skald_bridge.domain.errors import Denied, Failing, InvalidInput, NotFound, SkaldError, Unavailable
-from work_pools.pages import PAGE, batches, read_all, read_all_moving
+from skald_work_pools.pages import PAGE, batches, read_all, read_all_moving
 
 _LATER = (408, 425, 429)
 """Refusals of this moment, not of what was asked."""

@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 from skald_bridge.adapters.prefect_identity import Identity
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.recordings import Artifact, Recording
-from work_pools.messages import RECORDING
+from skald_work_pools.messages import RECORDING
 
 SOME = 20
 """Artifacts of all kinds in one reply: some hold pictures."""

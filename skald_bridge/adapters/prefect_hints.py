@@ -16,7 +16,7 @@ from skald_bridge.adapters.prefect_mapping import ARTIFACT_CREATED, hint_of, run
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.facts import Heard
 from skald_bridge.domain.ids import TaskId
-from work_pools.messages import (
+from skald_work_pools.messages import (
     DEPLOYMENT_RESOURCE,
     NODE_ANNOUNCED,
     RUN_RESOURCE,

@@ -15,7 +15,7 @@ from skald_bridge.adapters.prefect_api import PrefectApi
 from skald_bridge.adapters.prefect_mapping import TASK_TAG, is_uuid, task_id_of
 from skald_bridge.domain.errors import Failing, NotFound
 from skald_bridge.domain.ids import TaskId
-from work_pools.pages import batches
+from skald_work_pools.pages import batches
 
 REMEMBERED = 50_000
 

@@ -25,7 +25,7 @@ from skald_bridge.domain.facts import (
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.nodes import claimed_by
-from work_pools import messages
+from skald_work_pools import messages
 
 ARTIFACT_CREATED = "prefect.artifact.created"
 TASK_TAG = "skald.task:"

@@ -51,7 +51,7 @@ async def ensure_pools(names: Iterable[str]) -> list[str]:
 
 async def _read_or_create(client: PrefectClient, name: str) -> WorkPool | None:
     """The pool as it was; ``None`` when it has just been made."""
-    from work_pools.worker import SkaldWorker
+    from skald_work_pools.worker import SkaldWorker
 
     try:
         return await client.read_work_pool(name)

@@ -23,8 +23,8 @@ from skald_bridge.domain.facts import Node, Progress, State, Subtask, Task
 from skald_bridge.domain.history import ordered
 from skald_bridge.domain.ids import StateId, TaskId
 from skald_bridge.domain.lifecycle import TERMINAL, StateType
-from work_pools.messages import NODE_LOGGER, NODE_VARIABLE_PREFIX
-from work_pools.pages import PAGE, batches, pages
+from skald_work_pools.messages import NODE_LOGGER, NODE_VARIABLE_PREFIX
+from skald_work_pools.pages import PAGE, batches, pages
 
 POOL_TYPE = "skald"
 _LIVE = {"type": {"not_any_": sorted(TERMINAL)}}

@@ -17,7 +17,7 @@ from prefect.events.clients import (
 from prefect.events.filters import EventFilter, EventNameFilter
 
 from skald_bridge.adapters.prefect_api import translated
-from work_pools.messages import UPDATE_APPLIED, UPDATE_REJECTED
+from skald_work_pools.messages import UPDATE_APPLIED, UPDATE_REJECTED
 
 Answer = tuple[str, int, str | None]
 """``applied`` | ``rejected`` | ``stored``, revision, reason."""

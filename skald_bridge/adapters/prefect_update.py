@@ -19,8 +19,8 @@ from skald_bridge.domain.facts import Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.values import check_values
-from work_pools.attachments import merge
-from work_pools.messages import (
+from skald_work_pools.attachments import merge
+from skald_work_pools.messages import (
     POOL_RESOURCE,
     RESOURCE_ID,
     RESOURCE_NAME,

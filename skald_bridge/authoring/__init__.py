@@ -7,7 +7,7 @@ from skald_bridge.authoring.progress import progress
 from skald_bridge.authoring.recordings import all_recorded, recorded
 from skald_bridge.authoring.runs import live
 from skald_bridge.authoring.workers import flow_from_worker
-from work_pools.needs import Needs
+from skald_work_pools.needs import Needs
 
 __all__ = [
     "Attachments",

@@ -12,8 +12,8 @@ from prefect.results import ResultSerializer, ResultStorage
 from prefect.task_runners import TaskRunner
 from pydantic import BaseModel
 
-from work_pools.needs import Needs
-from work_pools.task_type import STARTS, Start, TaskType, declare
+from skald_work_pools.needs import Needs
+from skald_work_pools.task_type import STARTS, Start, TaskType, declare
 
 P = ParamSpec("P")
 R = TypeVar("R")

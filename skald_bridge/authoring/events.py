@@ -25,10 +25,10 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFi
 from prefect.exceptions import ObjectNotFound
 
 from skald_bridge.authoring.live import Answer, Live
-from work_pools import messages
-from work_pools.attachments import next_revision, update_id_of
-from work_pools.messages import Applied, Update
-from work_pools.retrying import LOUD, insist
+from skald_work_pools import messages
+from skald_work_pools.attachments import next_revision, update_id_of
+from skald_work_pools.messages import Applied, Update
+from skald_work_pools.retrying import LOUD, insist
 
 _RETRY_AFTER = 1.0
 _LAST_ANSWERS_WITHIN = 3.0

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from skald_bridge.authoring.problems import describe
 from skald_bridge.authoring.revisions import Candidate, pick_spelling
-from work_pools.messages import Applied, Rejected, Update
+from skald_work_pools.messages import Applied, Rejected, Update
 
 T = TypeVar("T", bound=BaseModel)
 Answer = Applied | Rejected

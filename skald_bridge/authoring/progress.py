@@ -20,7 +20,7 @@ from prefect.settings import get_current_settings
 
 from skald_bridge.authoring.at_exit import ending, finish_in_time
 from skald_bridge.authoring.context import current_run
-from work_pools.retrying import unanswered
+from skald_work_pools.retrying import unanswered
 
 INTERVAL = 0.5
 """Least seconds between two writes."""

@@ -21,8 +21,8 @@ from skald_bridge.authoring.at_exit import ending, finish_in_time
 from skald_bridge.authoring.context import current_run
 from skald_bridge.authoring.progress import plain_http
 from skald_bridge.domain.errors import InvalidInput
-from work_pools.messages import RECORDING
-from work_pools.retrying import unanswered
+from skald_work_pools.messages import RECORDING
+from skald_work_pools.retrying import unanswered
 
 KEPT = 100_000
 """Recordings that wait while Prefect does not answer; the oldest go first."""

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from work_pools.messages import Update
+from skald_work_pools.messages import Update
 
 T = TypeVar("T", bound=BaseModel)
 

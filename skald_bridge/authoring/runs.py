@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from skald_bridge.authoring import testing
 from skald_bridge.authoring.context import CurrentRun, current_run
 from skald_bridge.authoring.live import Live
-from work_pools.messages import REVISION_LABEL
-from work_pools.node.forked import channel
+from skald_work_pools.messages import REVISION_LABEL
+from skald_work_pools.node.forked import channel
 
 T = TypeVar("T", bound=BaseModel)
 

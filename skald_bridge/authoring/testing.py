@@ -15,8 +15,8 @@ from typing import Any
 from uuid import uuid4
 
 from skald_bridge.authoring.live import Live
-from work_pools.attachments import merge
-from work_pools.messages import Applied, Rejected, Update
+from skald_work_pools.attachments import merge
+from skald_work_pools.messages import Applied, Rejected, Update
 
 
 class Sent:

@@ -27,7 +27,7 @@ from skald_bridge.authoring.live import Reject
 from skald_bridge.authoring.runs import live
 from skald_bridge.authoring.skalds import HOOK
 from skald_bridge.domain.documents import TASK_ID_LABEL as TASK_ID_LABEL
-from work_pools.needs import Needs
+from skald_work_pools.needs import Needs
 
 _BASES = ("skalds.worker.baseclass", "skald_bridge.authoring.skalds")
 _log = logging.getLogger("skald.worker")

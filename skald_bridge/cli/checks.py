@@ -135,7 +135,7 @@ def ffmpeg() -> Check:
 
 
 def gpus() -> Check:
-    from work_pools.nvml import Nvml
+    from skald_work_pools.nvml import Nvml
 
     nvml = Nvml.from_environment()
     try:

@@ -51,8 +51,8 @@ def node(
     connect(settings)
     start_logging(settings, called)
     os.environ.update(as_environment(settings))
-    from work_pools.node.lock import NameTaken
-    from work_pools.worker import run_node
+    from skald_work_pools.node.lock import NameTaken
+    from skald_work_pools.worker import run_node
 
     running = run_node(
         settings.pool,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from skald_bridge.domain.facts import State
 from skald_bridge.domain.ids import NodeId
 from skald_bridge.domain.lifecycle import StateType
-from work_pools.messages import claimant
+from skald_work_pools.messages import claimant
 
 
 def claimed_by(state: State) -> NodeId | None:

@@ -19,9 +19,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 
 from skald_bridge.domain.errors import SkaldError
-from work_pools.messages import NODE_LABEL, WORKER_LABEL, claimant
-from work_pools.pages import batches, with_ids
-from work_pools.retrying import pauses, unanswered
+from skald_work_pools.messages import NODE_LABEL, WORKER_LABEL, claimant
+from skald_work_pools.pages import batches, with_ids
+from skald_work_pools.retrying import pauses, unanswered
 
 POLL_SECONDS = 0.25
 _log = logging.getLogger("skald_bridge.media")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from blocks import MediaStore
+from skald_blocks import MediaStore
 from skald_bridge.domain.errors import InvalidInput, NotFound
 from skald_bridge.media.errors import BadMedia
 from skald_bridge.media.inputs import Policy, Source, Stored, check, local_source

@@ -13,7 +13,7 @@ from typing import Any
 
 import ffmpeg
 
-from blocks.media_store import skald_home
+from skald_blocks.media_store import skald_home
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.media.ffmpeg import arguments, run, source_input
 from skald_bridge.media.inputs import local_source

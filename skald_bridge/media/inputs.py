@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from blocks.media_store import MediaStoreError, checked_name, skald_home
+from skald_blocks.media_store import MediaStoreError, checked_name, skald_home
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.media.redact import redact
 

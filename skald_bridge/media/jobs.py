@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from blocks import MediaStore
+from skald_blocks import MediaStore
 from skald_bridge.media.errors import naming_full_disk
 from skald_bridge.media.findings import Findings, Thresholds, find
 from skald_bridge.media.frames import save_thumbnails

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 from prefect.client.schemas.objects import FlowRun
 
-from blocks import MediaStore
+from skald_blocks import MediaStore
 from skald_bridge.media import cutting, sheet
 from skald_bridge.media.children import Children, node_of
 from skald_bridge.media.errors import BadMedia, naming_full_disk

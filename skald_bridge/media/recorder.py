@@ -12,7 +12,7 @@ from typing import Any
 import av
 import av.stream
 
-from blocks import MediaStore
+from skald_blocks import MediaStore
 from skald_bridge.media.errors import Unanswered, naming_full_disk
 from skald_bridge.media.inputs import Source
 from skald_bridge.media.packets import PacketReader

@@ -12,7 +12,7 @@ from prefect import get_client, runtime
 from prefect.blocks.system import Secret
 from prefect.client.schemas.objects import FlowRunPolicy
 
-from blocks import MediaStore
+from skald_blocks import MediaStore
 from skald_bridge.domain.errors import InvalidInput, NotFound
 from skald_bridge.media import fetch
 from skald_bridge.media.inputs import Policy, Source

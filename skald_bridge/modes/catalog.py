@@ -17,7 +17,7 @@ from skald_bridge.authoring.workers import flow_from_worker, is_worker
 from skald_bridge.bundled import flows_directory
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.modes import loading
-from work_pools.task_type import declared
+from skald_work_pools.task_type import declared
 
 
 @dataclass(frozen=True)

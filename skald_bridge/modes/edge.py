@@ -39,9 +39,9 @@ from skald_bridge.modes.server import prefect_api
 from skald_bridge.modes.stopping import Stop, stop_on_signals
 from skald_bridge.services.supervisor import Supervisor
 from skald_bridge.settings import Settings
-from work_pools.messages import DEPLOYMENT_RESOURCE, RUN_RESOURCE
-from work_pools.pages import runs_where, runs_with_ids
-from work_pools.retrying import unanswered
+from skald_work_pools.messages import DEPLOYMENT_RESOURCE, RUN_RESOURCE
+from skald_work_pools.pages import runs_where, runs_with_ids
+from skald_work_pools.retrying import unanswered
 
 ENTRY_LABEL = "skald.entry"
 """Flow-run label: what the entry said when its task was created."""

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from skald_bridge.embedded import api_url, client_environment, server_command, server_environment
 from skald_bridge.services.supervisor import Part
-from work_pools.devices import variable_name
+from skald_work_pools.devices import variable_name
 
 _PROBE_SECONDS = 5.0
 _ANSWER_SECONDS = 20.0

@@ -46,13 +46,13 @@ from skald_bridge.domain.ids import StateId, TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.services.bridge import Bridge
 from skald_bridge.settings import Settings
+from skald_work_pools.messages import TAKEN_BY
 from tests.benchmarks.mirror_filled import fill
 from tests.services.kafka import Kafka, running_kafka
 from tests.services.mongo import running_mongo
 from tests.services.prefect_server import running_server
 from tests.services.redis_server import running_redis
 from tests.services.runs import deploy, start, talking_to
-from work_pools.messages import TAKEN_BY
 
 _LIFE = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.RUNNING, StateType.COMPLETED)
 _PAGE = 200

@@ -26,12 +26,12 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFi
 from rich.console import Console
 from rich.table import Table
 
+from skald_work_pools import messages
 from tests.benchmarks.prefect_api import Api
 from tests.benchmarks.workers import ROOT
 from tests.services.poll import until
 from tests.services.prefect_cli import running
 from tests.services.prefect_server import PrefectServer, running_server
-from work_pools import messages
 
 FLOW = "tests/benchmarks/flows/updated.py:updated"
 WARM_UP = 3

@@ -13,6 +13,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.domain.ids import TaskId
+from skald_work_pools import host
 from tests.chaos.evidence import collected, left_over, survivors
 from tests.chaos.judge import Evidence, Findings, judge
 from tests.chaos.lag import Outage, Series
@@ -22,7 +23,6 @@ from tests.chaos.stage import NODES, WHOLE, Stage, stage
 from tests.chaos.traffic import Traffic
 from tests.chaos.watch import Watch
 from tests.services.runs import talking_to
-from work_pools import host
 
 SETTLE_SECONDS = 120.0
 """Until everything is where it belongs, once the last task was asked for."""

@@ -17,6 +17,7 @@ from uuid import uuid4
 import psutil
 from redis import Redis
 
+from skald_work_pools.messages import NODE_VARIABLE_PREFIX
 from tests.chaos.lag import Outage
 from tests.chaos.partition import Link, link_to
 from tests.chaos.plan import Fault, How, Target
@@ -28,7 +29,6 @@ from tests.services.poll import until
 from tests.services.prefect_server import PrefectServer, migrated_database
 from tests.services.redis_server import RedisServer
 from tests.services.service import Service, lasting_port
-from work_pools.messages import NODE_VARIABLE_PREFIX
 
 ROOT = Path(__file__).parents[2]
 FLOWS = "chaos_jobs.py"

@@ -30,10 +30,10 @@ from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.domain.errors import NotFound
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import lifecycle_of
+from skald_work_pools.messages import TAKEN_BY
 from tests.services.bridge_process import BridgeProcess
 from tests.services.prefect_server import PrefectServer, running_server
 from tests.services.runs import Deployed, deploy, start, talking_to
-from work_pools.messages import TAKEN_BY
 
 LANES = 6
 ENDS: list[Callable[[], State[Any]]] = [Completed, Completed, Completed, Failed, Crashed, Cancelled]

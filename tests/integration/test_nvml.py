@@ -19,7 +19,7 @@ from tests.services.nvml_stub import GIB, GPU_IS_LOST, NvmlStub, StubGpu
 READER = """
 import json, sys
 from dataclasses import asdict
-from work_pools.nvml import Nvml
+from skald_work_pools.nvml import Nvml
 nvml = Nvml.from_environment()
 print(json.dumps({"gpus": [asdict(gpu) for gpu in nvml.gpus], "problem": nvml.problem}), flush=True)
 for line in sys.stdin:

@@ -103,7 +103,7 @@ class Pool:
         folder.mkdir(parents=True)
         body: dict[str, Any] = {"name": self.name, "type": kind}
         if kind == NODE:
-            from work_pools.worker import SkaldWorker
+            from skald_work_pools.worker import SkaldWorker
 
             body["base_job_template"] = SkaldWorker.get_default_base_job_template()
         else:

@@ -20,7 +20,7 @@ from prefect.settings import (
 )
 from prefect.states import Completed, Failed, Pending, Running, Scheduled
 
-from work_pools.messages import TAKEN_BY
+from skald_work_pools.messages import TAKEN_BY
 
 SCHEMA = {
     "type": "object",

@@ -10,7 +10,7 @@ from prefect.events import Event, RelatedResource, Resource
 from prefect.events.clients import PrefectEventsClient, PrefectEventSubscriber
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 
-from work_pools import messages
+from skald_work_pools import messages
 
 
 async def send_update(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
+from skald_work_pools.needs import Needs
 from tests.services.fleet import Fleet
-from work_pools.needs import Needs
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 

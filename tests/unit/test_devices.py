@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from work_pools import host
-from work_pools.devices import Announcement, Capacity, Gpu, variable_name
+from skald_work_pools import host
+from skald_work_pools.devices import Announcement, Capacity, Gpu, variable_name
 
 ANNOUNCEMENT = Announcement(
     name="node 1",

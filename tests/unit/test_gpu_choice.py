@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from work_pools.devices import Gpu
-from work_pools.gpu_choice import GpuState, choose_gpus, fits, takes_whole
-from work_pools.needs import Needs
+from skald_work_pools.devices import Gpu
+from skald_work_pools.gpu_choice import GpuState, choose_gpus, fits, takes_whole
+from skald_work_pools.needs import Needs
 
 GIB = 2**30
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from work_pools.devices import Capacity, Gpu, GpuProcess, GpuReading
-from work_pools.leases import RELEASE_TIMEOUT, Lease, Ledger, Refusal
-from work_pools.needs import Needs
+from skald_work_pools.devices import Capacity, Gpu, GpuProcess, GpuReading
+from skald_work_pools.leases import RELEASE_TIMEOUT, Lease, Ledger, Refusal
+from skald_work_pools.needs import Needs
 
 GIB = 2**30
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

@@ -9,11 +9,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
+from skald_work_pools.devices import Capacity, Gpu, GpuProcess, GpuReading
+from skald_work_pools.gpu_choice import IDLE_SHARE
+from skald_work_pools.leases import RELEASE_TIMEOUT, Lease, Ledger, Refusal
+from skald_work_pools.needs import Needs
 from tests.unit.test_leases import check
-from work_pools.devices import Capacity, Gpu, GpuProcess, GpuReading
-from work_pools.gpu_choice import IDLE_SHARE
-from work_pools.leases import RELEASE_TIMEOUT, Lease, Ledger, Refusal
-from work_pools.needs import Needs
 
 GIB = 2**30
 

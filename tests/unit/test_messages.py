@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from work_pools.messages import Applied, Rejected, Run, Update, Warm, decode, encode
+from skald_work_pools.messages import Applied, Rejected, Run, Update, Warm, decode, encode
 
 json_objects = st.dictionaries(st.text(), st.none() | st.integers() | st.text() | st.lists(st.integers()))
 messages = st.one_of(

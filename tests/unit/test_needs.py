@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from work_pools.needs import Needs
+from skald_work_pools.needs import Needs
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from work_pools.pages import PAGE, batches, pages, read_all, read_all_moving
+from skald_work_pools.pages import PAGE, batches, pages, read_all, read_all_moving
 
 
 class List:

@@ -1,6 +1,6 @@
 """The private parts of Prefect that are leaned on still exist, with the shape they had.
 
-When this fails after an upgrade: read the new source, adapt ``work_pools/prefect_private.py``, then the lists here.
+When this fails after an upgrade: read the new source, adapt ``skald_work_pools.prefect_private``, then the lists here.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from prefect.events.clients import PrefectEventsClient
 from prefect.events.worker import EventsWorker
 from prefect.workers.base import BaseWorker
 
-from work_pools import prefect_private, worker
-from work_pools.prefect_private import (
+from skald_work_pools import prefect_private, worker
+from skald_work_pools.prefect_private import (
     EVENTS_CLIENT_ATTRIBUTES,
     PRIVATE,
     WORKER_ATTRIBUTES,

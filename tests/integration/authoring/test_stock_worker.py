@@ -16,11 +16,11 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.client.schemas.objects import Flow, FlowRun
 from prefect.states import Cancelling
 
+from skald_work_pools import messages
 from tests.services.poll import auntil
 from tests.services.prefect_cli import prefect, running
 from tests.services.prefect_server import PrefectServer
 from tests.services.updates import send_update
-from work_pools import messages
 
 PROJECT = Path(__file__).parent / "project"
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]

@@ -22,7 +22,7 @@ from tests.services.skald_cli import SKALD, Answer, skald, skald_environment
 FLOW = """
 from pydantic import Field, model_validator
 from skald_bridge.authoring import Attachments, live, task_type
-from work_pools.needs import Needs
+from skald_work_pools.needs import Needs
 
 
 class Job(Attachments):

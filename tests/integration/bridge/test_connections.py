@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from blocks import KafkaCluster, MongoArchive, RedisCache
+from skald_blocks import KafkaCluster, MongoArchive, RedisCache
 from skald_bridge import connections
 from skald_bridge.domain.errors import InvalidInput, Unavailable
 from skald_bridge.domain.messages import Message

@@ -19,9 +19,9 @@ from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected, Unavail
 from skald_bridge.domain.facts import RevisionHint, StateHint, Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
+from skald_work_pools import messages
 from tests.services.prefect_server import free_port
 from tests.services.runs import ATTACHMENTS, Deployed, life, live, start, talking_to
-from work_pools import messages
 
 
 async def test_create_makes_one_run_per_idempotency_key(engine: PrefectEngine, deployed: Deployed) -> None:

@@ -12,11 +12,11 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed, Pending, Running
 
+from skald_work_pools.messages import TAKEN_BY
 from tests.integration.bridge.test_inward import document, event, new_id, run_of, say, status
 from tests.services.bridged import Services
 from tests.services.poll import auntil
 from tests.services.runs import ATTACHMENTS, Deployed, life, live
-from work_pools.messages import TAKEN_BY
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 

@@ -15,11 +15,11 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterIdempoten
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed, Crashed, Failed, Pending, Running
 
+from skald_work_pools.messages import TAKEN_BY
 from tests.services.bridged import Services
 from tests.services.consumed import consumed
 from tests.services.poll import auntil
 from tests.services.runs import ATTACHMENTS, Deployed, life, live
-from work_pools.messages import TAKEN_BY
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 

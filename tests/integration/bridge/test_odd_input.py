@@ -19,6 +19,7 @@ from prefect.states import Pending
 from pymongo.errors import PyMongoError
 
 from skald_bridge.wire.topics import COMMANDS
+from skald_work_pools.messages import TAKEN_BY
 from tests.integration.bridge.test_inward import document, event, new_id, run_of, say
 from tests.integration.bridge.test_pulse import announce
 from tests.services.bridged import Services
@@ -26,7 +27,6 @@ from tests.services.consumed import consumed
 from tests.services.odd import bson_documents, labels, records, some
 from tests.services.poll import auntil
 from tests.services.runs import Deployed, life, live, start
-from work_pools.messages import TAKEN_BY
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(600)]
 GROUP = "skald-bridge"

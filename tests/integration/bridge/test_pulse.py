@@ -17,9 +17,9 @@ from skald_bridge.domain.mirror import Known
 from skald_bridge.domain.pulse import NodeBeat, NodeMode, RunningTask
 from skald_bridge.services.memory import Memory
 from skald_bridge.services.pulse import BUSY_NODES, IDLE_NODES, PERIOD, Beat
+from skald_work_pools import messages
 from tests.services.runs import Deployed
 from tests.unit.bridge.facts import history
-from work_pools import messages
 
 S = StateType
 

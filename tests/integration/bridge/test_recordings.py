@@ -26,6 +26,7 @@ from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.authoring import all_recorded, progress, recorded
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.recordings import Recording
+from skald_work_pools.messages import TAKEN_BY
 from tests.integration.bridge.test_inward import document, new_id, run_of, status
 from tests.integration.bridge.test_mirror import running
 from tests.services.bridged import Services
@@ -33,7 +34,6 @@ from tests.services.fleet import fleet
 from tests.services.poll import auntil
 from tests.services.prefect_server import PrefectServer
 from tests.services.runs import Deployed, life, live, start, talking_to
-from work_pools.messages import TAKEN_BY
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)

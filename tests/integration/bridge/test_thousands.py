@@ -8,10 +8,10 @@ from prefect.client.orchestration import PrefectClient
 from prefect.states import Pending, Running
 
 from skald_bridge.adapters.prefect import PrefectEngine
+from skald_work_pools.messages import claim_message
 from tests.services.crowd import add_workers, copy_runs
 from tests.services.prefect_server import PrefectServer
 from tests.services.runs import Deployed, live, start
-from work_pools.messages import claim_message
 
 
 async def test_500_nodes(

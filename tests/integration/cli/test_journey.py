@@ -21,7 +21,7 @@ import time
 from prefect import task
 from pydantic import Field
 from skald_bridge.authoring import Attachments, live, progress, task_type
-from work_pools.needs import Needs
+from skald_work_pools.needs import Needs
 
 
 class Count(Attachments):

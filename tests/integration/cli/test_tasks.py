@@ -11,11 +11,11 @@ import pytest
 from prefect.client.schemas.actions import VariableCreate, WorkPoolUpdate
 from prefect.states import Scheduled
 
+from skald_work_pools.messages import NODE_VARIABLE_PREFIX
 from tests.services import runs
 from tests.services.poll import until
 from tests.services.prefect_server import PrefectServer
 from tests.services.skald_cli import SKALD, Answer, skald, skald_environment
-from work_pools.messages import NODE_VARIABLE_PREFIX
 
 
 class Cli:

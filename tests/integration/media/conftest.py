@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks import MediaStore
+from skald_blocks import MediaStore
 from tests.conftest import required
 from tests.services.rtsp import RtspServer, rtsp_server
 

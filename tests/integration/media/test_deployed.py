@@ -159,4 +159,4 @@ def test_a_cancelled_recording_keeps_its_last_segment(shop: Shop, home: Path) ->
 
 
 def test_the_block_registers(server: PrefectServer) -> None:
-    assert "Media Store" in prefect(server, "block", "register", "-m", "blocks")
+    assert "Media Store" in prefect(server, "block", "register", "-m", "skald_blocks")

@@ -21,7 +21,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.flows import load_flow_from_entrypoint
 
-from blocks import MediaStore
+from skald_blocks import MediaStore
 from skald_bridge.bundled import flows_directory
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.media.inputs import local_source

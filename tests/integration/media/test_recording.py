@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks import MediaStore
+from skald_blocks import MediaStore
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.media.boxes import incomplete
 from skald_bridge.media.errors import BadMedia, DiskFull, Unanswered

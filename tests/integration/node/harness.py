@@ -45,7 +45,7 @@ class Bench:
         (self.project / "tasks.py").write_text(
             source.replace("from tests.integration.node.project.constants", "from constants")
         )
-        from work_pools.worker import SkaldWorker
+        from skald_work_pools.worker import SkaldWorker
 
         template = SkaldWorker.get_default_base_job_template()
         self.api("POST", "/work_pools/", {"name": self.pool, "type": "skald", "base_job_template": template})

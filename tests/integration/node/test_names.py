@@ -15,14 +15,14 @@ import pytest
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from skald_work_pools.node.lock import NameTaken, NodeLock
+from skald_work_pools.node.server import variables
+from skald_work_pools.node.server.announcements import first_announcement
+from skald_work_pools.node.server.claim_keeper import ClaimKeeper, take_name
 from tests.integration.node.harness import Bench, Node, appears, gone
 from tests.services.crowd import add_workers, age_variable
 from tests.services.poll import auntil, until
 from tests.services.prefect_server import PrefectServer
-from work_pools.node.lock import NameTaken, NodeLock
-from work_pools.node.server import variables
-from work_pools.node.server.announcements import first_announcement
-from work_pools.node.server.claim_keeper import ClaimKeeper, take_name
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
 QUICK = {"PREFECT_WORKER_HEARTBEAT_SECONDS": "1"}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from work_pools.node.processes.codebases import Codebases
-from work_pools.node.processes.launch_plan import Codebase
-from work_pools.node.processes.stems import MOST, Stems
+from skald_work_pools.node.processes.codebases import Codebases
+from skald_work_pools.node.processes.launch_plan import Codebase
+from skald_work_pools.node.processes.stems import MOST, Stems
 
 pytestmark = [pytest.mark.timeout(300)]
 FLOW = """

@@ -15,19 +15,19 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import WorkPool
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from skald_work_pools.messages import NODE_LABEL, claim_message
+from skald_work_pools.node.reconcile.pool_lead import LEAD_FOR, lead_variable
+from skald_work_pools.node.reconcile.pool_watch import PoolWatch
+from skald_work_pools.node.server import variables
+from skald_work_pools.node.server.announcements import first_announcement
+from skald_work_pools.node.server.claim_keeper import TAG, ClaimKeeper
+from skald_work_pools.node.server.run_api import RunApi
+from skald_work_pools.pages import workers_of
 from tests.integration.node.harness import Bench
 from tests.services.counting_proxy import CountingProxy, counting
 from tests.services.crowd import add_workers, age_variable, copy_runs, opened
 from tests.services.poll import until
 from tests.services.prefect_server import PrefectServer
-from work_pools.messages import NODE_LABEL, claim_message
-from work_pools.node.reconcile.pool_lead import LEAD_FOR, lead_variable
-from work_pools.node.reconcile.pool_watch import PoolWatch
-from work_pools.node.server import variables
-from work_pools.node.server.announcements import first_announcement
-from work_pools.node.server.claim_keeper import TAG, ClaimKeeper
-from work_pools.node.server.run_api import RunApi
-from work_pools.pages import workers_of
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(280)]
 

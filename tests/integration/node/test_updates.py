@@ -13,9 +13,9 @@ from prefect.events import Event, RelatedResource, Resource
 from prefect.events.clients import PrefectEventsClient, PrefectEventSubscriber
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 
+from skald_work_pools import messages
 from tests.integration.node.harness import Bench, Node, appears
 from tests.services.poll import until
-from work_pools import messages
 
 pytestmark = pytest.mark.server
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from blocks import RedisCache
+from skald_blocks import RedisCache
 from skald_bridge.adapters.redis_pulse import RedisConfig, RedisPulse
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.ids import TaskId

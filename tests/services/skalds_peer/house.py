@@ -16,12 +16,12 @@ from uuid import uuid4
 import httpx
 
 from skald_bridge.embedded import client_environment
+from skald_work_pools.devices import variable_name
 from tests.services.poll import until
 from tests.services.prefect_cli import prefect
 from tests.services.prefect_server import PrefectServer
 from tests.services.service import Service
 from tests.services.skalds_peer.world import World
-from work_pools.devices import variable_name
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]

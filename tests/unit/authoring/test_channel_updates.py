@@ -6,11 +6,11 @@ from contextlib import suppress
 
 import pytest
 
+from skald_work_pools.attachments import merge
+from skald_work_pools.messages import Message, Rejected, Run, Update
+from skald_work_pools.node.forked.channel import Channel
+from skald_work_pools.node.forked.update_inbox import UNTAKEN, UpdateInbox
 from tests.services.poll import until
-from work_pools.attachments import merge
-from work_pools.messages import Message, Rejected, Run, Update
-from work_pools.node.forked.channel import Channel
-from work_pools.node.forked.update_inbox import UNTAKEN, UpdateInbox
 
 UPDATE = Update("u1", 2, {"a": 1})
 

@@ -8,7 +8,7 @@ from prefect import Flow
 from pydantic import BaseModel
 
 from skald_bridge.authoring import Attachments, Needs, task_type
-from work_pools.task_type import TaskType, declared
+from skald_work_pools.task_type import TaskType, declared
 
 
 class Settings(Attachments):

@@ -12,8 +12,8 @@ from skald_bridge.authoring import Attachments, Live, Reject, live, task_type
 from skald_bridge.authoring.live import ENDED, Answer
 from skald_bridge.authoring.revisions import pick_spelling
 from skald_bridge.authoring.testing import updates
+from skald_work_pools.messages import Applied, Rejected, Update
 from tests.services.poll import until
-from work_pools.messages import Applied, Rejected, Update
 
 
 class Settings(Attachments):

@@ -19,7 +19,7 @@ from skald_bridge.authoring.skalds import (
 )
 from skald_bridge.authoring.testing import updates
 from skald_bridge.authoring.workers import attachments_model
-from work_pools.task_type import TaskType, declared
+from skald_work_pools.task_type import TaskType, declared
 
 told: list[Any] = []
 

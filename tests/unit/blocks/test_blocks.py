@@ -13,8 +13,8 @@ from pymongo import AsyncMongoClient, MongoClient
 from redis import Redis, SSLConnection
 from redis.asyncio import Redis as AsyncRedis
 
-from blocks import KafkaCluster, MongoArchive, RedisCache
-from blocks.environment import EnvironmentProblem
+from skald_blocks import KafkaCluster, MongoArchive, RedisCache
+from skald_blocks.environment import EnvironmentProblem
 
 SECRET = "hunter2 "
 BLOCKS = [
@@ -180,6 +180,6 @@ def test_the_environment_of_the_process_is_read(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_no_client_library_is_loaded_before_its_client() -> None:
-    code = "import sys, blocks; print({'redis', 'pymongo', 'confluent_kafka'} & sys.modules.keys())"
+    code = "import sys, skald_blocks; print({'redis', 'pymongo', 'confluent_kafka'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -9,7 +9,7 @@ import pytest
 from prefect.blocks.core import Block
 from pydantic import SecretStr
 
-from blocks import KafkaCluster, MongoArchive, RedisCache
+from skald_blocks import KafkaCluster, MongoArchive, RedisCache
 from tests.services.prefect_cli import prefect
 from tests.services.prefect_server import PrefectServer
 from tests.services.runs import client_of
@@ -24,7 +24,7 @@ BLOCKS: list[KafkaCluster | RedisCache | MongoArchive] = [
 
 @pytest.mark.server
 def test_prefect_registers_them_all(server: PrefectServer) -> None:
-    prefect(server, "block", "register", "-m", "blocks")
+    prefect(server, "block", "register", "-m", "skald_blocks")
     for slug in ("kafka-cluster", "media-store", "mongo-archive", "redis-cache"):
         found = httpx.get(f"{server.url}/block_types/slug/{slug}").raise_for_status().json()
         assert found["logo_url"] and found["description"] and found["code_example"]

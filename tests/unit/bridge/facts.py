@@ -8,7 +8,7 @@ from itertools import pairwise
 from skald_bridge.domain.facts import State, StateHint, Task
 from skald_bridge.domain.ids import StateId, TaskId
 from skald_bridge.domain.lifecycle import StateType
-from work_pools.messages import TAKEN_BY
+from skald_work_pools.messages import TAKEN_BY
 
 TASK = TaskId("00000000-0000-0000-0000-000000000001")
 START = datetime(2026, 1, 1, tzinfo=UTC)

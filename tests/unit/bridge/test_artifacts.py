@@ -10,8 +10,8 @@ import pytest
 
 from skald_bridge.adapters.prefect_artifacts import artifact_of
 from skald_bridge.domain.recordings import Artifact
+from skald_work_pools.messages import RECORDING
 from tests.unit.bridge.facts import TASK
-from work_pools.messages import RECORDING
 
 TOLD = {"path": "a.mp4", "start": "2026-01-01T13:00:00+01:00", "seconds": 2, "codec": "h264", "size": 10}
 

@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from blocks import MediaStore
-from blocks.media_store import MediaStoreError, checked_name
+from skald_blocks import MediaStore
+from skald_blocks.media_store import MediaStoreError, checked_name
 
 
 @pytest.fixture(params=["folder", "memory"])

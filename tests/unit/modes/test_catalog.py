@@ -13,8 +13,8 @@ from skald_bridge.modes.catalog import Catalog, catalog, main_source, read_types
 from skald_bridge.modes.jobs import checked, read_entries
 from skald_bridge.modes.typefile import task_type_of, write
 from skald_bridge.wire.skalds_yaml import Entry
+from skald_work_pools.task_type import declared
 from tests.unit.modes import workers_of_a_user
-from work_pools.task_type import declared
 
 FILE = Path(workers_of_a_user.__file__)
 SCRIPT = """

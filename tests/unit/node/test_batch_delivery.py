@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from work_pools.node.server.batch_delivery import SUSPECTS, deliver
+from skald_work_pools.node.server.batch_delivery import SUSPECTS, deliver
 
 REQUEST = httpx.Request("POST", "http://server/api/logs/")
 

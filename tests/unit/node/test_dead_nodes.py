@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.objects import Worker, WorkerStatus
 
-from work_pools.node.reconcile.dead_nodes import LONGEST_GAP, Watch, answered, given_up, living
+from skald_work_pools.node.reconcile.dead_nodes import LONGEST_GAP, Watch, answered, given_up, living
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LONG = Watch(0.0, 1000.0)

@@ -6,10 +6,10 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.events import Event, Resource
 
-from work_pools.node.server import event_emitter
-from work_pools.node.server.event_api import EventApi
-from work_pools.node.server.event_emitter import EventEmitter
-from work_pools.node.server.event_outbox import EventOutbox
+from skald_work_pools.node.server import event_emitter
+from skald_work_pools.node.server.event_api import EventApi
+from skald_work_pools.node.server.event_emitter import EventEmitter
+from skald_work_pools.node.server.event_outbox import EventOutbox
 
 
 @pytest.fixture

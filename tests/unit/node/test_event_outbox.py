@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from work_pools.node.server.event_api import judge
-from work_pools.node.server.event_outbox import (
+from skald_work_pools.node.server.event_api import judge
+from skald_work_pools.node.server.event_outbox import (
     LATE,
     OVERTAKING,
     RESENDS,
@@ -15,7 +15,7 @@ from work_pools.node.server.event_outbox import (
     EventOutbox,
     Question,
 )
-from work_pools.node.server.outgoing_event import OutgoingEvent
+from skald_work_pools.node.server.outgoing_event import OutgoingEvent
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

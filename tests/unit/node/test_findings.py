@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from work_pools.node.forked.findings import Choice, Finding, choose
+from skald_work_pools.node.forked.findings import Choice, Finding, choose
 
 THREADS = Finding("imported", "its import starts threads")
 CLOCK = Finding("late", "its import reads the clock")

@@ -16,8 +16,15 @@ from prefect.states import (
     Suspended,
 )
 
-from work_pools.messages import NODE_LABEL, claim_message
-from work_pools.node.reconcile.holders import REMEMBERED, Look, holder, look_at, may_be_of, needs_process
+from skald_work_pools.messages import NODE_LABEL, claim_message
+from skald_work_pools.node.reconcile.holders import (
+    REMEMBERED,
+    Look,
+    holder,
+    look_at,
+    may_be_of,
+    needs_process,
+)
 
 
 def run(state: State[Any] | None, node: str | None = None, count: int = 1, **more: Any) -> FlowRun:

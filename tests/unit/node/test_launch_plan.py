@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from work_pools.node.processes.launch_plan import Codebase, plan
+from skald_work_pools.node.processes.launch_plan import Codebase, plan
 
 WORKING_DIRECTORY = "prefect.deployments.steps.set_working_directory"
 

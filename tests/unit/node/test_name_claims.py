@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from work_pools.node.server.name_claims import (
+from skald_work_pools.node.server.name_claims import (
     HEARTBEATS,
     INTERVAL,
     STARTING,

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from prefect.client.schemas.objects import StateType
 
-from work_pools.node.forked.processes import Exit
-from work_pools.node.runs.outcomes import (
+from skald_work_pools.node.forked.processes import Exit
+from skald_work_pools.node.runs.outcomes import (
     Cancel,
     Crash,
     Facts,

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from prefect.events import Event, RelatedResource, Resource
 
-from work_pools.node.server.event_resources import related
-from work_pools.node.server.outgoing_event import outgoing
+from skald_work_pools.node.server.event_resources import related
+from skald_work_pools.node.server.outgoing_event import outgoing
 
 TASK_RUN = uuid4()
 

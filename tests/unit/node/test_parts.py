@@ -12,20 +12,20 @@ from typing import Any
 import httpx
 import pytest
 
-from work_pools import retrying
-from work_pools.job import SkaldJobConfiguration, SkaldVariables
-from work_pools.needs import Needs
-from work_pools.node.forked.loading import Loaded
-from work_pools.node.forked.shared_flags import SharedFlags
-from work_pools.node.lock import NameTaken, NodeLock
-from work_pools.node.processes import oom
-from work_pools.node.processes.output import LONGEST, Lines, Output
-from work_pools.node.runs.refusal_log import BRIEF, RefusalLog
-from work_pools.node.server import run_logs
-from work_pools.node.server.run_logs import RunLogs
-from work_pools.node.settings import NodeSettings
-from work_pools.retrying import insist, unanswered
-from work_pools.task_type import TaskType
+from skald_work_pools import retrying
+from skald_work_pools.job import SkaldJobConfiguration, SkaldVariables
+from skald_work_pools.needs import Needs
+from skald_work_pools.node.forked.loading import Loaded
+from skald_work_pools.node.forked.shared_flags import SharedFlags
+from skald_work_pools.node.lock import NameTaken, NodeLock
+from skald_work_pools.node.processes import oom
+from skald_work_pools.node.processes.output import LONGEST, Lines, Output
+from skald_work_pools.node.runs.refusal_log import BRIEF, RefusalLog
+from skald_work_pools.node.server import run_logs
+from skald_work_pools.node.server.run_logs import RunLogs
+from skald_work_pools.node.settings import NodeSettings
+from skald_work_pools.retrying import insist, unanswered
+from skald_work_pools.task_type import TaskType
 
 
 def test_a_refusal_is_told_once_per_reason_and_a_busy_node_not_at_once() -> None:
@@ -80,7 +80,7 @@ def test_a_lock_knows_which_lives_before_it_have_ended(
         assert lock.dead == {"one", "two"}, "which of them has the name is not known"
         lock.claiming("three")
         lock.refused()
-    monkeypatch.setattr("work_pools.node.lock.boot_id", lambda: "another kernel")
+    monkeypatch.setattr("skald_work_pools.node.lock.boot_id", lambda: "another kernel")
     with NodeLock(tmp_path, "gpu", "a") as lock:
         assert set(lock.lives) == {"one", "two"} and not lock.dead
         lock.claimed("four")

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from work_pools.node.reconcile.pool_lead import LEAD_FOR, Lead, Step, lead_variable, step
+from skald_work_pools.node.reconcile.pool_lead import LEAD_FOR, Lead, Step, lead_variable, step
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 import pytest
 
+from skald_work_pools.node.forked.findings import choose
+from skald_work_pools.node.forked.loading import Loaded
+from skald_work_pools.node.processes.zygote_client import ZygoteClient
 from tests.services.poll import until
-from work_pools.node.forked.findings import choose
-from work_pools.node.forked.loading import Loaded
-from work_pools.node.processes.zygote_client import ZygoteClient
 
 T = TypeVar("T")
 

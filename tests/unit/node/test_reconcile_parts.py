@@ -8,8 +8,8 @@ import pytest
 from prefect.client.schemas.objects import FlowRun
 from prefect.events import Event, Resource
 
-from work_pools.attachments import next_revision, update_id_of
-from work_pools.messages import (
+from skald_work_pools.attachments import next_revision, update_id_of
+from skald_work_pools.messages import (
     DEPLOYMENT_CREATED,
     DEPLOYMENT_RESOURCE,
     RESOURCE_ID,
@@ -22,11 +22,11 @@ from work_pools.messages import (
     claim_message,
     claimant,
 )
-from work_pools.node.reconcile.attachment_updates import answer_payload
-from work_pools.node.reconcile.event_router import EventRouter
-from work_pools.node.reconcile.run_heartbeats import heartbeat
-from work_pools.node.reconcile.stopped_processes import AGAIN, to_tell
-from work_pools.node.reconcile.stuck_cancellations import is_nobodys
+from skald_work_pools.node.reconcile.attachment_updates import answer_payload
+from skald_work_pools.node.reconcile.event_router import EventRouter
+from skald_work_pools.node.reconcile.run_heartbeats import heartbeat
+from skald_work_pools.node.reconcile.stopped_processes import AGAIN, to_tell
+from skald_work_pools.node.reconcile.stuck_cancellations import is_nobodys
 
 
 @pytest.mark.parametrize("node", ["a", "rack 7. ", "Taken by node x", "ü.example.org."])

@@ -11,13 +11,13 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.events import Event, Resource
 from prefect.states import Paused, Pending, Running, Scheduled
 
-from work_pools.leases import Lease
-from work_pools.needs import Needs
-from work_pools.node.forked.processes import Exit
-from work_pools.node.reconcile.state_reconciler import StateReconciler
-from work_pools.node.runs import run_supervisor as module
-from work_pools.node.runs.outcomes import Ended
-from work_pools.node.runs.run_supervisor import RunSupervisor
+from skald_work_pools.leases import Lease
+from skald_work_pools.needs import Needs
+from skald_work_pools.node.forked.processes import Exit
+from skald_work_pools.node.reconcile.state_reconciler import StateReconciler
+from skald_work_pools.node.runs import run_supervisor as module
+from skald_work_pools.node.runs.outcomes import Ended
+from skald_work_pools.node.runs.run_supervisor import RunSupervisor
 
 
 def told(run: FlowRun, revision: int, crf: int) -> dict[str, Any]:

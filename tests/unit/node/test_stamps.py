@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from work_pools.node.forked.stamps import Reads, kind_of, link_of, listing, modules_in, place_of, stamp_of
+from skald_work_pools.node.forked.stamps import (
+    Reads,
+    kind_of,
+    link_of,
+    listing,
+    modules_in,
+    place_of,
+    stamp_of,
+)
 
 
 def reads(folder: Path) -> Reads:

@@ -8,9 +8,9 @@ import pytest
 from prefect.client.schemas.objects import State, StateType
 from prefect.states import Cancelled, Cancelling, Completed, Paused, Pending, Running, Scheduled
 
-from work_pools.messages import claim_message
-from work_pools.node.reconcile import state_reconciler as module
-from work_pools.node.reconcile.state_reconciler import (
+from skald_work_pools.messages import claim_message
+from skald_work_pools.node.reconcile import state_reconciler as module
+from skald_work_pools.node.reconcile.state_reconciler import (
     Command,
     StateReconciler,
     command_of,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from work_pools.node.processes.stems import Stems, settings_files
+from skald_work_pools.node.processes.stems import Stems, settings_files
 
 
 def test_prefect_s_settings_in_a_folder_are_found_and_others_are_not(tmp_path: Path) -> None:

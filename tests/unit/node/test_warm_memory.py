@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 
-from work_pools.node.processes.memory import Kept, proportional_memory, too_many
+from skald_work_pools.node.processes.memory import Kept, proportional_memory, too_many
 
 
 def test_what_was_unused_for_longest_goes_first() -> None:

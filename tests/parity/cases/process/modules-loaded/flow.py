@@ -6,7 +6,7 @@ BEFORE = set(sys.modules)
 
 from prefect import flow
 
-OURS = ("skald_bridge", "work_pools", "blocks", "flows", "numpy", "pandas", "psutil", "av", "PIL")
+OURS = ("skald_bridge", "skald_work_pools", "skald_blocks", "flows", "numpy", "pandas", "psutil", "av", "PIL")
 
 
 @flow

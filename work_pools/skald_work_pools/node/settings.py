@@ -1,0 +1,70 @@
+"""What a node reads from its environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from skald_work_pools.needs import Size
+
+TAGS, GRACE, SPARES, CANCEL_GRACE, HOME, WARM_MEMORY = (
+    "SKALD_TAGS",
+    "SKALD_GRACE",
+    "SKALD_SPARES",
+    "SKALD_CANCEL_GRACE",
+    "SKALD_HOME",
+    "SKALD_WARM_MEMORY",
+)
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """``grace``: what tasks get when the node stops, ``cancel_grace``: what a cancelled one gets; seconds.
+
+    ``spares``: children kept ready per deployment. ``warm_memory``: bytes for loaded code, 0 for a quarter of the
+    machine's.
+    """
+
+    home: Path
+    tags: frozenset[str] = frozenset()
+    grace: float = 30.0
+    cancel_grace: float = 10.0
+    spares: int = 2
+    warm_memory: int = 0
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> NodeSettings:
+        """Raises ``ValueError`` that names the variable."""
+        return cls(
+            home=Path(environ.get(HOME) or "~/.skald").expanduser(),
+            tags=frozenset(filter(None, (tag.strip() for tag in environ.get(TAGS, "").split(",")))),
+            grace=_number(environ, GRACE, cls.grace),
+            cancel_grace=_number(environ, CANCEL_GRACE, cls.cancel_grace),
+            spares=int(_number(environ, SPARES, cls.spares)),
+            warm_memory=_size(environ, WARM_MEMORY),
+        )
+
+
+def _number(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name) or ""
+    if not text:
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number < 10**6:
+        raise ValueError(f"{name} is {text!r}; set it to a number from 0 on, or leave it out")
+    return number
+
+
+def _size(environ: Mapping[str, str], name: str) -> int:
+    text = environ.get(name) or "0"
+    try:
+        return TypeAdapter(Size).validate_python(text)
+    except ValidationError as error:
+        raise ValueError(f"{name} is {text!r}; write bytes or a number with a unit, such as 2GiB") from error
