@@ -21,8 +21,8 @@ from skald_bridge.cli.bridge import journal_file
 from skald_bridge.cli.connect import check_server, configured_url, running_up
 from skald_bridge.cli.output import size
 from skald_bridge.domain.errors import SkaldError
-from skald_bridge.embedded import HOST
-from skald_bridge.services.ports_in_use import check_free, listens
+from skald_bridge.installation.embedded import HOST
+from skald_bridge.installation.ports_in_use import check_free, listens
 from skald_bridge.settings import Settings
 from skald_bridge.settings_file import environment_names
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skald_bridge.domain.errors import Unavailable
-from skald_bridge.services.installed import check_server, running_up, up_file
+from skald_bridge.installation.running import check_server, running_up, up_file
 
 __all__ = ["api_url", "check_server", "configured_url", "connect", "running_up", "up_file", "with_engine"]
 

@@ -65,7 +65,7 @@ def _pools(file: Path, names: list[str]) -> list[str]:
 
 
 def _bundled() -> Path:
-    from skald_bridge.bundled import flows_root
+    from skald_bridge.installation.bundled import flows_root
 
     try:
         return flows_root()

@@ -22,11 +22,11 @@ from skald_bridge.cli.log_setup import rotation
 from skald_bridge.cli.media import Media, with_media
 from skald_bridge.cli.output import say
 from skald_bridge.domain.errors import InvalidInput, Unavailable
-from skald_bridge.embedded import HOST, api_url
+from skald_bridge.installation.embedded import HOST, api_url
+from skald_bridge.installation.parts import SKALD, bridge_part, node_part, our_environment, server_part
+from skald_bridge.installation.ports_in_use import check_free
+from skald_bridge.installation.supervisor import Change, Part, Supervisor
 from skald_bridge.media.inputs import ROOTS_ENV
-from skald_bridge.services.parts import SKALD, bridge_part, node_part, our_environment, server_part
-from skald_bridge.services.ports_in_use import check_free
-from skald_bridge.services.supervisor import Change, Part, Supervisor
 from skald_bridge.settings import Settings
 from skald_bridge.settings_file import CONFIG_ENV
 

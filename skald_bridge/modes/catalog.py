@@ -14,8 +14,8 @@ from prefect import Flow
 
 from skald_bridge.authoring.declaration import attachments_parameter
 from skald_bridge.authoring.workers import flow_from_worker, is_worker
-from skald_bridge.bundled import flows_directory
 from skald_bridge.domain.errors import InvalidInput
+from skald_bridge.installation.bundled import flows_directory
 from skald_bridge.modes import loading
 from skald_work_pools.task_type import declared
 

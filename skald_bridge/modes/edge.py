@@ -31,13 +31,13 @@ from prefect.states import Cancelled, Cancelling
 
 from skald_bridge.authoring.workers import TASK_ID_LABEL
 from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.installation.supervisor import Supervisor
 from skald_bridge.modes.deploying import deploy
 from skald_bridge.modes.jobs import Job
 from skald_bridge.modes.node import node, node_name, tell
 from skald_bridge.modes.policy import Track, ended, exit_code
 from skald_bridge.modes.server import prefect_api
 from skald_bridge.modes.stopping import Stop, stop_on_signals
-from skald_bridge.services.supervisor import Supervisor
 from skald_bridge.settings import Settings
 from skald_work_pools.messages import DEPLOYMENT_RESOURCE, RUN_RESOURCE
 from skald_work_pools.pages import runs_where, runs_with_ids

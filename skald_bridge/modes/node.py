@@ -9,12 +9,12 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from skald_bridge.installation.parts import node_part
+from skald_bridge.installation.supervisor import Change, Supervisor
 from skald_bridge.modes.catalog import Catalog
 from skald_bridge.modes.deploying import deploy
 from skald_bridge.modes.server import prefect_api
 from skald_bridge.modes.stopping import Stop, stop_on_signals
-from skald_bridge.services.parts import node_part
-from skald_bridge.services.supervisor import Change, Supervisor
 from skald_bridge.settings import Settings
 from skald_bridge.settings_file import as_environment
 

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from prefect.context import refresh_global_settings_context
 from prefect.settings import get_current_settings
 
-from skald_bridge.embedded import HOST, api_url
-from skald_bridge.services.installed import check_server, running_up
-from skald_bridge.services.parts import SKALD, our_environment
-from skald_bridge.services.ports_in_use import check_free
-from skald_bridge.services.supervisor import Change, Part, Supervisor
+from skald_bridge.installation.embedded import HOST, api_url
+from skald_bridge.installation.parts import SKALD, our_environment
+from skald_bridge.installation.ports_in_use import check_free
+from skald_bridge.installation.running import check_server, running_up
+from skald_bridge.installation.supervisor import Change, Part, Supervisor
 from skald_bridge.settings import Settings
 from skald_bridge.settings_file import as_environment
 

@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from skald_bridge.domain.errors import Unavailable
+from skald_bridge.installation.restarts import RestartPolicy
+from skald_bridge.installation.supervisor import Change, Part, Supervisor
 from skald_bridge.logs import Rotation, rotate
-from skald_bridge.services.restarts import RestartPolicy
-from skald_bridge.services.supervisor import Change, Part, Supervisor
 from tests.services.poll import until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -30,7 +30,7 @@ STUBBORN = [
 HOLDER = """
 import signal, sys
 from pathlib import Path
-from skald_bridge.services.supervisor import Part, Supervisor
+from skald_bridge.installation.supervisor import Part, Supervisor
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell's background job has it
 code = "import signal, time; print(signal.getsignal(signal.SIGINT), flush=True); time.sleep(600)"
 parts = [Part(name, [sys.executable, "-c", code]) for name in ("first", "second")]

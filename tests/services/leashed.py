@@ -6,9 +6,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from skald_bridge.services import leash
+from skald_bridge.installation import die_with_parent
 
 
 def leashed(command: Sequence[str]) -> list[str]:
     """Start it from a thread that lives as long as the command shall: the kernel watches that thread."""
-    return [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command]
+    return [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), *command]

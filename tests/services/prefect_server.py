@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import prefect
 
-from skald_bridge.embedded import api_url, client_environment, server_command, server_environment
+from skald_bridge.installation.embedded import api_url, client_environment, server_command, server_environment
 from tests.services.leashed import leashed
 from tests.services.poll import until
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prefect.utilities.schema_tools import validation
 
-from skald_bridge import embedded_schemas
+from skald_bridge.installation import embedded_schemas
 
 
 def test_prefect_checks_with_the_class_that_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skald_bridge.services.restarts import GiveUp, Restart, RestartPolicy
+from skald_bridge.installation.restarts import GiveUp, Restart, RestartPolicy
 
 POLICY = RestartPolicy(first=0.5, longest=4, window=60, most=5)
 

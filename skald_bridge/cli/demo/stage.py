@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from skald_bridge.bundled import flows_root
 from skald_bridge.domain.errors import SkaldError
-from skald_bridge.embedded import HOST, api_url
-from skald_bridge.services.parts import bridge_part, node_part, our_environment, server_part
-from skald_bridge.services.supervisor import Change, Supervisor
+from skald_bridge.installation.bundled import flows_root
+from skald_bridge.installation.embedded import HOST, api_url
+from skald_bridge.installation.parts import bridge_part, node_part, our_environment, server_part
+from skald_bridge.installation.supervisor import Change, Supervisor
 
 POOLS = ("cpu", "gpu")
 NODES = ("north", "south")

@@ -15,8 +15,8 @@ import pytest
 
 from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.adapters.prefect_pool import ensure_pool
-from skald_bridge.bundled import flows_root
 from skald_bridge.domain.ids import TaskId
+from skald_bridge.installation.bundled import flows_root
 from skald_bridge.media.boxes import incomplete
 from skald_bridge.media.inputs import local_source
 from skald_bridge.media.measure import measure

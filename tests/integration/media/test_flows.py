@@ -22,8 +22,8 @@ from prefect.client.schemas.filters import (
 from prefect.flows import load_flow_from_entrypoint
 
 from skald_blocks import MediaStore
-from skald_bridge.bundled import flows_directory
 from skald_bridge.domain.errors import InvalidInput
+from skald_bridge.installation.bundled import flows_directory
 from skald_bridge.media.inputs import local_source
 from skald_bridge.media.measure import measure
 from skald_bridge.media.probe import probe

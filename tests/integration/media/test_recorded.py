@@ -13,7 +13,7 @@ from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterType
 from prefect.flows import load_flow_from_entrypoint
 
-from skald_bridge.bundled import flows_directory
+from skald_bridge.installation.bundled import flows_directory
 from skald_bridge.media.inputs import local_source
 from skald_bridge.media.measure import measure
 from tests.services.footage import reel

@@ -11,9 +11,9 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.states import Completed, Running
 
+from skald_bridge.installation.supervisor import Supervisor
 from skald_bridge.modes.edge import ENTRY_LABEL, _digest, _Edge
 from skald_bridge.modes.jobs import Job
-from skald_bridge.services.supervisor import Supervisor
 from tests.services import runs
 from tests.services.crowd import copy_runs, opened
 from tests.services.prefect_server import PrefectServer

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import httpx
 
-from skald_bridge.embedded import client_environment
+from skald_bridge.installation.embedded import client_environment
 from skald_work_pools.devices import variable_name
 from tests.services.poll import until
 from tests.services.prefect_cli import prefect

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from skald_bridge.embedded import api_url, client_environment, server_command, server_environment
-from skald_bridge.services.supervisor import Part
+from skald_bridge.installation.embedded import api_url, client_environment, server_command, server_environment
+from skald_bridge.installation.supervisor import Part
 from skald_work_pools.devices import variable_name
 
 _PROBE_SECONDS = 5.0

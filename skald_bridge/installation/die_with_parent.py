@@ -1,4 +1,4 @@
-"""Runs a command that dies with its parent: ``python -I -S leash.py PARENT_PID COMMAND…``.
+"""Runs a command that dies with its parent: ``python -I -S die_with_parent.py PARENT_PID COMMAND…``.
 
 Executed as a file of its own so that nothing runs between fork and exec in a process that has threads.
 The kernel keeps the death signal over exec.

@@ -1,4 +1,4 @@
-"""``python -m skald_bridge.embedded_server``: ``prefect server start``, garbage collected beside its loop.
+"""``python -m skald_bridge.installation.embedded_server``: ``prefect server start``, garbage collected beside its loop.
 
 Collecting a forgotten SQLite cursor waits while its connection is busy in another thread: up to Prefect's 60 s
 busy timeout, when that thread waits for a write lock. On the loop's own thread that is a deadlock, because the
@@ -12,7 +12,7 @@ import runpy
 import sys
 import threading
 
-from skald_bridge import embedded_database, embedded_schemas
+from skald_bridge.installation import embedded_database, embedded_schemas
 
 COLLECT_EVERY = 5.0
 SETTLED_AFTER = 30.0

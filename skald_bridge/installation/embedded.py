@@ -16,7 +16,15 @@ HOST = "127.0.0.1"
 
 def server_command(port: int) -> list[str]:
     """Arguments that start the server on loopback, in the foreground."""
-    return [sys.executable, "-m", "skald_bridge.embedded_server", "--host", HOST, "--port", str(port)]
+    return [
+        sys.executable,
+        "-m",
+        "skald_bridge.installation.embedded_server",
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+    ]
 
 
 def api_url(port: int) -> str:

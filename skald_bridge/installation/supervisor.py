@@ -19,10 +19,10 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 from skald_bridge.domain.errors import SkaldError, Unavailable
+from skald_bridge.installation.restarts import GiveUp, RestartPolicy
 from skald_bridge.logs import Rotation, rotate, tail
-from skald_bridge.services.restarts import GiveUp, RestartPolicy
 
-_LEASH = str(Path(__file__).with_name("leash.py"))
+_DIE_WITH_PARENT = str(Path(__file__).with_name("die_with_parent.py"))
 _TICK = 0.1
 _ASK_EVERY = 0.3
 _ROTATE_EVERY = 60.0
@@ -230,7 +230,7 @@ class _Child:
         self._tell(Change(self.part.name, "stopped", "" if in_time else "killed, its grace was over"))
 
     def _spawn(self, now: float) -> None:
-        command = [sys.executable, "-I", "-S", _LEASH, str(os.getpid()), *self.part.command]
+        command = [sys.executable, "-I", "-S", _DIE_WITH_PARENT, str(os.getpid()), *self.part.command]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
