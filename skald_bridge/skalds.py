@@ -25,7 +25,7 @@ from skald_bridge.domain.errors import SkaldError
 from skald_bridge.modes import Options, options, run
 from skald_bridge.modes.loading import Loaded, registering
 from skald_bridge.settings import Settings
-from skald_bridge.settings_file import load
+from skald_bridge.settings.file import load
 
 __all__ = [
     "BaseTaskWorker",

@@ -24,7 +24,7 @@ from skald_bridge.domain.errors import SkaldError
 from skald_bridge.installation.embedded import HOST
 from skald_bridge.installation.ports_in_use import check_free, listens
 from skald_bridge.settings import Settings
-from skald_bridge.settings_file import environment_names
+from skald_bridge.settings.file import environment_names
 
 Status = Literal["ok", "warning", "failed"]
 LEAST_SPACE = 500_000_000

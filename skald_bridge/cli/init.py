@@ -16,7 +16,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write a configuration file that explains every setting."""
-    from skald_bridge.settings_template import template
+    from skald_bridge.settings.template import template
 
     text = template(file.suffix)
     if file.exists() and not force:

@@ -21,9 +21,9 @@ class Invocation:
         """Flags over environment over file; logs are set up by them.
 
         Raises:
-            InvalidInput, NotFound: see ``settings_file.load``.
+            InvalidInput, NotFound: see ``settings.file.load``.
         """
-        from skald_bridge.settings_file import load
+        from skald_bridge.settings.file import load
 
         return load(self.config, {**flags, **({"log_level": "DEBUG"} if self.debug else {})})
 

@@ -14,7 +14,7 @@ from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.log_setup import start_logging
 from skald_bridge.cli.media import Media, with_media
 from skald_bridge.domain.errors import Unavailable
-from skald_bridge.settings_file import as_environment
+from skald_bridge.settings.file import as_environment
 
 
 def node(

@@ -12,7 +12,7 @@ from skald_bridge.cli.connect import configured_url, connect
 from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.log_setup import start_logging
 from skald_bridge.settings import Mode
-from skald_bridge.settings_file import as_environment
+from skald_bridge.settings.file import as_environment
 
 
 def run(

@@ -28,7 +28,7 @@ from skald_bridge.installation.ports_in_use import check_free
 from skald_bridge.installation.supervisor import Change, Part, Supervisor
 from skald_bridge.media.inputs import ROOTS_ENV
 from skald_bridge.settings import Settings
-from skald_bridge.settings_file import CONFIG_ENV
+from skald_bridge.settings.file import CONFIG_ENV
 
 GRACE = 10.0
 

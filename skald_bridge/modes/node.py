@@ -16,7 +16,7 @@ from skald_bridge.modes.deploying import deploy
 from skald_bridge.modes.server import prefect_api
 from skald_bridge.modes.stopping import Stop, stop_on_signals
 from skald_bridge.settings import Settings
-from skald_bridge.settings_file import as_environment
+from skald_bridge.settings.file import as_environment
 
 _log = logging.getLogger("skald.modes")
 

@@ -15,7 +15,7 @@ from skald_bridge.installation.ports_in_use import check_free
 from skald_bridge.installation.running import check_server, running_up
 from skald_bridge.installation.supervisor import Change, Part, Supervisor
 from skald_bridge.settings import Settings
-from skald_bridge.settings_file import as_environment
+from skald_bridge.settings.file import as_environment
 
 _SERVER_WITHIN = 240.0
 

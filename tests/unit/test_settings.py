@@ -12,8 +12,8 @@ import yaml
 
 from skald_bridge.domain.errors import InvalidInput, NotFound
 from skald_bridge.settings import ControllerMode, Environment, LogFormat, Mode, Settings, Strategy
-from skald_bridge.settings_file import environment_names, load, read
-from skald_bridge.settings_template import template
+from skald_bridge.settings.file import environment_names, load, read
+from skald_bridge.settings.template import template
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from skald_bridge.domain.errors import InvalidInput
-from skald_bridge.settings import Settings
-from skald_bridge.settings_file import environment_names
+from skald_bridge.settings.file import environment_names
+from skald_bridge.settings.model import Settings
 
 _HEAD = [
     "Settings of skald. Flags win over the environment, the environment over .env, .env over this file.",

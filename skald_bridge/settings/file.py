@@ -19,9 +19,9 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from skald_bridge.domain.errors import InvalidInput, NotFound
-from skald_bridge.settings import Settings
-from skald_bridge.settings_sylklabs import KEYS as SYLKLABS_KEYS
-from skald_bridge.settings_sylklabs import translate
+from skald_bridge.settings.model import Settings
+from skald_bridge.settings.sylklabs import KEYS as SYLKLABS_KEYS
+from skald_bridge.settings.sylklabs import translate
 
 CONFIG_ENV = "SKALD_CONFIG"
 """Names the file for processes that are given no flag."""

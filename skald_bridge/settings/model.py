@@ -1,4 +1,4 @@
-"""Every setting: its name, meaning and default. The environment is read here; files in ``settings_file``.
+"""Every setting: its name, meaning and default. The environment is read here; files in ``file``.
 
 Skalds' own variable names (KAFKA_HOST, LOG_LEVEL, …) are accepted as they are; every field is also
 SKALD_<FIELD>. An empty variable means "not set".
@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.deadlines import LatePolicy
-from skald_bridge.settings_values import Days, DaysKept, Names, Paths, level_name
+from skald_bridge.settings.values import Days, DaysKept, Names, Paths, level_name
 
 
 class Mode(StrEnum):
@@ -64,7 +64,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class Settings(BaseSettings):
-    """``Settings()`` is the environment over the defaults; ``settings_file.load`` adds a file and flags."""
+    """``Settings()`` is the environment over the defaults; ``file.load`` adds a file and flags."""
 
     model_config = SettingsConfigDict(
         env_prefix="SKALD_",
