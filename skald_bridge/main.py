@@ -31,11 +31,13 @@ from skald_bridge.api.access import Access, check_access
 from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.dead_letters import Kind
 from skald_bridge.domain.lifecycle import TERMINAL
-from skald_bridge.domain.retention import HARVEST, Stored
+from skald_bridge.domain.retention import RECORDINGS, Stored
 from skald_bridge.ports import Archive, Engine, Journal, Peers
-from skald_bridge.services.bridge import Bridge
+from skald_bridge.services.bridge import Bridge, Outside, Stores
 from skald_bridge.services.dead_letters import DeadLetters
-from skald_bridge.services.outlets import (
+from skald_bridge.services.persistent_tasks import revivals
+from skald_bridge.services.relay import Relay
+from skald_bridge.services.relays import (
     recordings_to_mongo,
     states_of,
     to_kafka,
@@ -43,8 +45,6 @@ from skald_bridge.services.outlets import (
     to_people,
     to_redis,
 )
-from skald_bridge.services.persistence import revivals
-from skald_bridge.services.relay import Relay
 from skald_bridge.services.retention import Retention
 from skald_bridge.settings import Settings
 
@@ -120,8 +120,8 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
         if redis is not None:
             await stack.enter_async_context(redis)
             relays += to_redis(archive, positions, redis, clock, dead_letters)
-        heartbeats = redis or MemoryPulse()
-        relays.append(to_people(journal, positions, heartbeats, clock, dead_letters))
+        pulse = redis or MemoryPulse()
+        relays.append(to_people(journal, positions, pulse, clock, dead_letters))
         relays.append(revivals(journal, archive, positions, prefect, clock))
         mongo = await connections.mongo(settings)
         if mongo is not None:
@@ -132,37 +132,41 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
                     recordings.changed, positions, connections.recordings(mongo[0]), dead_letters
                 )
             )
-        made = Bridge(
+        keep = timedelta(days=settings.retention_days)
+        readers = [*(relay.name for relay in relays), RECORDINGS]
+        leads = settings.controller is Controller.OURS
+        yield Bridge(
             prefect,
-            journal,
-            heartbeats,
-            archive,
-            cursor,
+            Stores(
+                journal=journal,
+                archive=archive,
+                cursor=cursor,
+                positions=positions,
+                recordings=recordings,
+                ends=states_of(journal, TERMINAL),
+                overdue=archive,
+                asked=letter_store,
+                owed=lambda task: archive.is_owed(task, "mongodb"),
+            ),
+            pulse,
             clock,
             jitter=lambda: random.uniform(0.5, 1.0),  # noqa: S311
             dead_letters=dead_letters,
+            outside=Outside(
+                documents=mongo[1] if mongo is not None else None,
+                controller=settings.controller,
+                subscription=talk[1] if talk is not None else None,
+                publisher=talk[0] if talk is not None else None,
+                peers=connections.peers(redis) if redis is not None and leads else None,
+            ),
             ends_told=redis is not None,
             period=settings.redis_sync_period,
             relays=relays,
-            overdue=archive,
             late=settings.late,
+            retention=Retention(SqliteRetention(file), cursor, positions, clock, keep, readers)
+            if keep
+            else None,
         )
-        made.gather(recordings, states_of(journal, TERMINAL), positions)
-        if settings.retention_days:
-            keep = timedelta(days=settings.retention_days)
-            readers = [*(relay.name for relay in relays), HARVEST]
-            made.prune(Retention(SqliteRetention(file), cursor, positions, clock, keep, readers))
-        if mongo is not None:
-            made.take_documents(
-                mongo[1], settings.controller, owed=lambda task: archive.is_owed(task, "mongodb")
-            )
-        if talk is not None:
-            made.take_orders(talk[1], talk[0])
-        leads = settings.controller is Controller.OURS
-        if leads and mongo is not None and talk is not None and redis is not None:
-            made.take_guests(connections.peers(redis), mongo[1], talk[0])
-        made.replay(letter_store)
-        yield made
 
 
 async def run_bridge(path: Path, settings: Settings | None = None, *, rest: bool = False) -> None:
@@ -201,7 +205,7 @@ def _peers(made: Bridge, settings: Settings) -> Peers | None:
         return None
     from skald_bridge.adapters.redis_pulse import RedisPulse
 
-    return connections.peers(made.heartbeats) if isinstance(made.heartbeats, RedisPulse) else None
+    return connections.peers(made.pulse) if isinstance(made.pulse, RedisPulse) else None
 
 
 def _access(settings: Settings) -> Access:
@@ -225,7 +229,7 @@ async def _answering(
             made,
             made.engine,
             SqliteArchive(file),
-            made.heartbeats,
+            made.pulse,
             made.commands.create,
             waiting,
             clock,
@@ -237,7 +241,7 @@ async def _answering(
         allowed = limits()
         most = min(CLIENTS, allowed.connections // 2)
         watch = Watch(backend, period=settings.redis_sync_period, most=most)
-        made.add(watch.loop)
+        made.watch(watch.loop)
         async with serving(make_app(backend, watch, _access(settings), settings.dashboard), bound, allowed):
             try:
                 yield

@@ -11,14 +11,14 @@ from typing import Any, Protocol
 from skald_bridge.domain.commands import NewTask, Received
 from skald_bridge.domain.effects import EndPulse
 from skald_bridge.domain.facts import Heard, Node, Progress, State, Subtask, Task
-from skald_bridge.domain.guests import Guest
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
 from skald_bridge.domain.messages import Message
 from skald_bridge.domain.pulse import NodeBeat, Vitals
 from skald_bridge.domain.recordings import Artifact, Recording
 from skald_bridge.domain.records import JournalRecord, TaskDocument
-from skald_bridge.domain.wanted import EVERY, Wanted
+from skald_bridge.domain.skalds_nodes import SkaldsNode
+from skald_bridge.domain.task_filter import EVERY, TaskFilter
 
 
 class Clock(Protocol):
@@ -221,11 +221,13 @@ class Archive(Protocol):
         """Tasks whose document is not in a terminal state."""
         ...
 
-    async def find(self, wanted: Wanted = EVERY, *, limit: int = 100, offset: int = 0) -> list[TaskDocument]:
+    async def find(
+        self, wanted: TaskFilter = EVERY, *, limit: int = 100, offset: int = 0
+    ) -> list[TaskDocument]:
         """Newest first."""
         ...
 
-    async def count(self, wanted: Wanted = EVERY) -> int:
+    async def count(self, wanted: TaskFilter = EVERY) -> int:
         """How many ``find`` would find without a limit."""
         ...
 
@@ -330,7 +332,7 @@ class Documents(Protocol):
 class Peers(Protocol):
     """Skalds nodes and ours, as they announce themselves. Methods raise ``Unavailable``."""
 
-    async def nodes(self) -> list[Guest]: ...
+    async def nodes(self) -> list[SkaldsNode]: ...
 
     async def forget(self, task: TaskId) -> None:
         """The last heartbeat of an earlier attempt is none of the next one's."""

@@ -12,7 +12,7 @@ from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import CLOSED, LifecycleStatus, StateType
 from skald_bridge.domain.pulse import SILENT, NodeBeat, Vitals
 from skald_bridge.domain.records import JournalRecord, TaskDocument
-from skald_bridge.domain.wanted import EVERY, Wanted
+from skald_bridge.domain.task_filter import EVERY, TaskFilter
 
 BEAT_TTL = timedelta(seconds=8)
 END_TTL = timedelta(seconds=3600)
@@ -84,12 +84,14 @@ class MemoryArchive:
     async def open(self) -> list[TaskId]:
         return [document.id for document in self._documents.values() if document.lifecycle not in CLOSED]
 
-    async def find(self, wanted: Wanted = EVERY, *, limit: int = 100, offset: int = 0) -> list[TaskDocument]:
+    async def find(
+        self, wanted: TaskFilter = EVERY, *, limit: int = 100, offset: int = 0
+    ) -> list[TaskDocument]:
         found = [document for document in self._documents.values() if wanted.holds(document)]
         found.sort(key=lambda document: (document.created, document.id), reverse=True)
         return found[offset : offset + limit]
 
-    async def count(self, wanted: Wanted = EVERY) -> int:
+    async def count(self, wanted: TaskFilter = EVERY) -> int:
         return sum(wanted.holds(document) for document in self._documents.values())
 
     async def statuses(self) -> dict[LifecycleStatus, int]:

@@ -33,7 +33,7 @@ from skald_bridge.domain.errors import InvalidInput, Unavailable, Undeliverable
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import CLOSED, LifecycleStatus
 from skald_bridge.domain.records import TaskDocument
-from skald_bridge.domain.wanted import EVERY, Wanted
+from skald_bridge.domain.task_filter import EVERY, TaskFilter
 from skald_bridge.wire.skalds import document_json, document_of
 
 _log = logging.getLogger("skald_bridge.mongodb")
@@ -150,12 +150,14 @@ class MongoArchive:
             found = await self._tasks.find(wanted, {"_id": 0, "id": 1}).to_list()
         return [TaskId(document["id"]) for document in found]
 
-    async def find(self, wanted: Wanted = EVERY, *, limit: int = 100, offset: int = 0) -> list[TaskDocument]:
+    async def find(
+        self, wanted: TaskFilter = EVERY, *, limit: int = 100, offset: int = 0
+    ) -> list[TaskDocument]:
         if limit <= 0:
             return []  # to MongoDB, a limit of 0 is none
         return await self._documents(_query(wanted), sort=_NEWEST, skip=offset, limit=limit)
 
-    async def count(self, wanted: Wanted = EVERY) -> int:
+    async def count(self, wanted: TaskFilter = EVERY) -> int:
         async with self.answering():
             return await self._tasks.count_documents({**_query(wanted), **_OURS})
 
@@ -287,7 +289,7 @@ def storable(value: Any) -> Any:
     return value
 
 
-def _query(wanted: Wanted) -> dict[str, Any]:
+def _query(wanted: TaskFilter) -> dict[str, Any]:
     """Parts are escaped: to MongoDB they are patterns, to us they are text."""
     parts = [("id", wanted.id_part), ("className", wanted.class_part)]
     given = {

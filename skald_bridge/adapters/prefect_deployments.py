@@ -9,7 +9,7 @@ from typing import Any
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 
 from skald_bridge.domain.errors import InvalidInput
-from skald_bridge.domain.hints import unknown_field
+from skald_bridge.domain.suggestions import unknown_field
 
 _SAID = 500
 COMPARE = "Compare with the deployment's parameters in the Prefect UI."

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from prefect.events import Event
 
+from skald_bridge.domain.claims import claimed_by
 from skald_bridge.domain.facts import (
     Heard,
     Node,
@@ -24,7 +25,6 @@ from skald_bridge.domain.facts import (
 )
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import StateType
-from skald_bridge.domain.nodes import claimed_by
 from skald_work_pools import messages
 
 ARTIFACT_CREATED = "prefect.artifact.created"

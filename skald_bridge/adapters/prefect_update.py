@@ -13,7 +13,7 @@ from skald_bridge.adapters.prefect_api import translated
 from skald_bridge.adapters.prefect_commands import Commands
 from skald_bridge.adapters.prefect_deployments import attachments_parameter, check, parameters_of, refusal
 from skald_bridge.adapters.prefect_mapping import attachments_of
-from skald_bridge.adapters.prefect_talk import Answer, Talk
+from skald_bridge.adapters.prefect_update_channel import Answer, Talk
 from skald_bridge.domain.errors import NotFound, Rejected, SkaldError, Unavailable
 from skald_bridge.domain.facts import Task
 from skald_bridge.domain.ids import TaskId

@@ -13,9 +13,9 @@ from redis.exceptions import RedisError
 
 from skald_bridge.adapters.redis_errors import is_everybodys
 from skald_bridge.adapters.redis_pulse import LAST_ACTIVITY, MODES, RedisPulse
-from skald_bridge.domain.guests import Guest
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.pulse import NodeMode
+from skald_bridge.domain.skalds_nodes import SkaldsNode
 
 _log = logging.getLogger("skald_bridge.guests")
 
@@ -27,7 +27,7 @@ class RedisPeers:
         self._pulse = pulse
         self._odd: FIFOCache[str, str] = FIFOCache(1000)
 
-    async def nodes(self) -> list[Guest]:
+    async def nodes(self) -> list[SkaldsNode]:
         """A node whose keys are of another type, or say what no Skald says, runs no task type for us."""
         async with self._pulse.answering() as redis:
             async with redis.pipeline(transaction=False) as pipe:
@@ -45,7 +45,7 @@ class RedisPeers:
             task_types, tasks = replies[2 * number : 2 * number + 2]
             self._note(name, task_types, tasks)
             guests.append(
-                Guest(
+                SkaldsNode(
                     NodeId(name),
                     NodeMode.EDGE if modes.get(name) == NodeMode.EDGE else NodeMode.NODE,
                     _moment(seen[name]),

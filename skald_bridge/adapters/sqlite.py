@@ -15,7 +15,7 @@ from skald_bridge.domain.ids import StateId, TaskId
 from skald_bridge.domain.lifecycle import CLOSED, LifecycleStatus, StateType
 from skald_bridge.domain.recordings import Recording
 from skald_bridge.domain.records import JournalRecord, TaskDocument
-from skald_bridge.domain.wanted import EVERY, Wanted
+from skald_bridge.domain.task_filter import EVERY, TaskFilter
 from skald_bridge.wire.recordings import recording_json, recording_of
 from skald_bridge.wire.skalds import document_json, document_of, record_json, record_of, to_ms
 
@@ -123,12 +123,14 @@ class SqliteArchive:
         sql = "SELECT id FROM archive WHERE lifecycle IN (SELECT value FROM json_each(?))"
         return [TaskId(row[0]) for row in await self._file.rows(sql, _dump(_OPEN))]
 
-    async def find(self, wanted: Wanted = EVERY, *, limit: int = 100, offset: int = 0) -> list[TaskDocument]:
+    async def find(
+        self, wanted: TaskFilter = EVERY, *, limit: int = 100, offset: int = 0
+    ) -> list[TaskDocument]:
         where, values = _conditions(wanted)
         sql = f"SELECT body FROM archive WHERE {where} ORDER BY created DESC, id DESC LIMIT ? OFFSET ?"  # noqa: S608
         return await self._documents(sql, *values, limit, offset)
 
-    async def count(self, wanted: Wanted = EVERY) -> int:
+    async def count(self, wanted: TaskFilter = EVERY) -> int:
         where, values = _conditions(wanted)
         rows = await self._file.rows(f"SELECT count(*) FROM archive WHERE {where}", *values)  # noqa: S608
         return int(rows[0][0])
@@ -239,7 +241,7 @@ class SqlitePositions:
         await self._file.run(lambda connection: connection.execute(sql, [name, position]))
 
 
-def _conditions(wanted: Wanted) -> tuple[str, list[str]]:
+def _conditions(wanted: TaskFilter) -> tuple[str, list[str]]:
     given = {
         "lifecycle = ?": wanted.status,
         "class_name = ?": wanted.class_name,

@@ -13,10 +13,10 @@ from skald_bridge.api.backend import Backend
 from skald_bridge.api.models import TaskPath
 from skald_bridge.api.views import Skald, fresh_document, guest_skald, skalds_of
 from skald_bridge.domain.errors import NotFound, Unavailable
-from skald_bridge.domain.guests import Guest
 from skald_bridge.domain.ids import NodeId, TaskId, is_run_id
 from skald_bridge.domain.pulse import SILENT, Vitals
 from skald_bridge.domain.records import TaskDocument
+from skald_bridge.domain.skalds_nodes import SkaldsNode
 
 PATIENCE = 2.0
 """Seconds for heartbeats: a list is worth more without them than not at all."""
@@ -83,9 +83,9 @@ async def vitals_of(backend: Backend, task: TaskId) -> Vitals:
 
 async def skalds(backend: Backend) -> dict[NodeId, Skald]:
     """Ours as the newest round of heartbeats has them, and Skalds' own as they say themselves."""
-    beat, now = backend.bridge.beat, backend.clock.now()
+    beat, now = backend.bridge.heartbeats, backend.clock.now()
     heartbeats: dict[NodeId, int] = {}
-    guests: list[Guest] = []
+    guests: list[SkaldsNode] = []
     with contextlib.suppress(Unavailable, TimeoutError):
         async with asyncio.timeout(PATIENCE):
             heartbeats = await backend.pulse.nodes(now)

@@ -12,7 +12,7 @@ from skald_bridge.api.reading import Given, GivenTask, document, vitals, vitals_
 from skald_bridge.api.views import task_heartbeat_out, task_out
 from skald_bridge.domain.lifecycle import LifecycleStatus
 from skald_bridge.domain.pulse import SILENT
-from skald_bridge.domain.wanted import Wanted
+from skald_bridge.domain.task_filter import TaskFilter
 from skald_bridge.domain.why import reasons
 from skald_bridge.wire.skalds import to_ms
 
@@ -36,7 +36,7 @@ async def list_tasks(
     ] = None,
 ) -> TasksOut:
     """Newest first."""
-    wanted = Wanted(status, executor=executor or None, id_part=id_part, class_part=class_part)
+    wanted = TaskFilter(status, executor=executor or None, id_part=id_part, class_part=class_part)
     total = await backend.archive.count(wanted)
     found = await backend.archive.find(wanted, limit=page_size, offset=(page - 1) * page_size)
     heard = await vitals(backend, [each.id for each in found])

@@ -10,12 +10,12 @@ from skald_bridge.api.models import TaskHeartbeatOut, TaskOut
 from skald_bridge.api.system_models import Kind, SkaldOut
 from skald_bridge.domain.documents import NO_SPAN, document_of, next_record
 from skald_bridge.domain.facts import Node, Task
-from skald_bridge.domain.guests import Guest
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus
 from skald_bridge.domain.mirror import ENDS
 from skald_bridge.domain.pulse import NodeBeat, NodeMode, RunningTask, Vitals
 from skald_bridge.domain.records import TaskDocument
+from skald_bridge.domain.skalds_nodes import SkaldsNode
 from skald_bridge.wire.skalds import to_ms
 
 COUNTER = 200
@@ -134,7 +134,10 @@ def skalds_of(
 
 
 def guest_skald(
-    guest: Guest, documents: Mapping[TaskId, TaskDocument], heartbeats: Mapping[NodeId, int], now: datetime
+    guest: SkaldsNode,
+    documents: Mapping[TaskId, TaskDocument],
+    heartbeats: Mapping[NodeId, int],
+    now: datetime,
 ) -> Skald:
     """A node of Skalds' own. ``documents`` tell the types of its tasks."""
     tasks = tuple(

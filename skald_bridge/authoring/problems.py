@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from skald_bridge.domain.hints import unknown_field
+from skald_bridge.domain.suggestions import unknown_field
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:

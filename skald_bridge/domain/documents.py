@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from skald_bridge.domain.claims import claimed_by
 from skald_bridge.domain.dependencies import of_labels
 from skald_bridge.domain.facts import State, Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
-from skald_bridge.domain.nodes import claimed_by
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 
 DEADLINE = timedelta(days=7)

@@ -26,9 +26,9 @@ from skald_bridge.domain.documents import (
 )
 from skald_bridge.domain.effects import Append, Effect, EndPulse, Fetch, Hold, Put
 from skald_bridge.domain.facts import RevisionHint, State, StateHint, Task
-from skald_bridge.domain.foreign import foreign
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
 from skald_bridge.domain.records import JournalRecord, TaskDocument
+from skald_bridge.domain.unrun_tasks import foreign
 
 ENDS = {LifecycleStatus.FINISHED: 200, LifecycleStatus.FAILED: -1, LifecycleStatus.CANCELLED: -2}
 """Skalds' last heartbeats."""

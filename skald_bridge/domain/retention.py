@@ -9,7 +9,7 @@ from enum import StrEnum
 
 EVERYTHING = 2**63 - 1
 """A position beyond all others: nobody reads the feed."""
-HARVEST = "recordings"
+RECORDINGS = "recordings"
 """The reader of the journal's ends that is no relay to a service."""
 SWEPT_AGAIN = timedelta(hours=1)
 """More than the sweep ever looks back beyond its cursor: what it sees again, it writes again."""
@@ -33,7 +33,7 @@ READS: Mapping[str, Feed] = {
     "kafka": Feed.JOURNAL,
     "errors": Feed.JOURNAL,
     "persistent": Feed.JOURNAL,
-    HARVEST: Feed.JOURNAL,
+    RECORDINGS: Feed.JOURNAL,
     "redis": Feed.CHANGES,
     "mongodb": Feed.CHANGES,
     "kafka-updates": Feed.REVISED,

@@ -16,15 +16,15 @@ from skald_bridge.domain.dependencies import DEPENDENCIES_LABEL, cycle, cycle_te
 from skald_bridge.domain.documents import DESCRIPTION_LABEL, PERSISTENT_LABEL
 from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected, Unavailable
 from skald_bridge.domain.facts import Task
-from skald_bridge.domain.foreign import bounded
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import CLOSED, LifecycleStatus, StateType
 from skald_bridge.domain.records import TaskDocument
+from skald_bridge.domain.unrun_tasks import bounded
 from skald_bridge.domain.values import check_text, check_values
 from skald_bridge.ports import Archive, Clock, Engine
 from skald_bridge.services.dependencies import Dependents
-from skald_bridge.services.guests import Guests
 from skald_bridge.services.mirror import Mirror
+from skald_bridge.services.skalds_dispatch import SkaldsDispatch
 from skald_bridge.wire.skalds import Submitted, new_task_of
 
 UPDATE_SECONDS = 10.0
@@ -56,14 +56,22 @@ class Commands:
     """Every method raises ``Unavailable`` while Prefect is away: nothing was done, and it may be said again."""
 
     def __init__(
-        self, engine: Engine, mirror: Mirror, archive: Archive, dependents: Dependents, clock: Clock
+        self,
+        engine: Engine,
+        mirror: Mirror,
+        archive: Archive,
+        dependents: Dependents,
+        clock: Clock,
+        *,
+        skalds: SkaldsDispatch | None = None,
     ) -> None:
+        """``skalds``: Skalds' own nodes, which take what no deployment of ours runs."""
         self._engine = engine
         self._mirror = mirror
         self._archive = archive
         self._dependents = dependents
         self._clock = clock
-        self.guests: Guests | None = None
+        self._skalds = skalds
         self._answered: FIFOCache[TaskId, int] = FIFOCache(_REMEMBERED)
         """Newest revision by task, as tasks answered: the mirror hears of it a little later."""
         self.outcomes: dict[tuple[str, str], int] = {}
@@ -96,7 +104,7 @@ class Commands:
                 held=held,
             )
         except NotFound:
-            if self.guests is None or not await self.guests.offer(new):
+            if self._skalds is None or not await self._skalds.offer(new):
                 raise
             return True
         if made.state is not None and made.state.type.terminal:
@@ -133,8 +141,7 @@ class Commands:
         if (document := await self._archive.get(task)) is None:
             await self._mirror.look([task])
             return
-        await self._archive.put([document])
-        self._mirror.written()
+        await self._mirror.put_again(document)
 
     async def refuse(self, new: NewTask, reason: str, *, cancelled: bool = False) -> str:
         """The task ends before it began, and says why wherever tasks are looked at: what is returned."""
@@ -183,7 +190,7 @@ class Commands:
     async def cancel(self, task: TaskId) -> bool:
         """Whether there was something to cancel. Raises ``NotFound``."""
         if await self.is_foreign(task):
-            return self.guests is not None and await self.guests.cancel(task)
+            return self._skalds is not None and await self._skalds.cancel(task)
         try:
             await self._engine.cancel(task)
         except Rejected:
@@ -195,7 +202,7 @@ class Commands:
 
     async def cancel_waiting(self, task: TaskId) -> bool:
         """Cancel a task that waits to be lent to a Skalds node."""
-        return self.guests is not None and self.guests.waits(task) and await self.guests.cancel(task)
+        return self._skalds is not None and self._skalds.waits(task) and await self._skalds.cancel(task)
 
     async def retry(self, task: TaskId) -> None:
         await self._engine.retry(task)
@@ -251,7 +258,7 @@ class Commands:
             return
 
     async def _update_foreign(self, document: TaskDocument, wanted: Mapping[str, Any]) -> Updated:
-        if self.guests is None or not await self.guests.update(document.id, dict(wanted)):
+        if self._skalds is None or not await self._skalds.update(document.id, dict(wanted)):
             raise Rejected(
                 f"Task {document.id} is on no node: its attachments cannot be updated",
                 remedy="Create a new task with them.",

@@ -10,7 +10,7 @@ from skald_bridge.domain.facts import Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus
 from skald_bridge.ports import Archive, Engine
-from skald_bridge.services.memory import Memory
+from skald_bridge.services.task_cache import TaskCache
 
 BUSY_SECONDS = 5.0
 IDLE_SECONDS = 60.0
@@ -20,7 +20,7 @@ _log = logging.getLogger("skald_bridge.dependencies")
 class Dependents:
     """One look a step; who waits is what the mirror has seen, whoever made it wait."""
 
-    def __init__(self, engine: Engine, archive: Archive, memory: Memory) -> None:
+    def __init__(self, engine: Engine, archive: Archive, memory: TaskCache) -> None:
         self._engine = engine
         self._archive = archive
         self._memory = memory

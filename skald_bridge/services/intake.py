@@ -55,17 +55,26 @@ class Listener:
     """Hears Prefect's hints. Before each new connection lies a gap that the sweep must look into."""
 
     def __init__(
-        self, engine: Engine, inbox: Inbox, gap: Callable[[], None], still: Callable[[StillHint], None]
+        self,
+        engine: Engine,
+        inbox: Inbox,
+        gap: Callable[[], None],
+        *,
+        still: Callable[[StillHint], None],
+        recorded: Callable[[RecordedHint], None],
+        announced: Callable[[], None],
     ) -> None:
-        """``still`` hears of processes that stand still: nothing to be written down."""
-        self._still = still
+        """
+        Args:
+            gap: called before each new connection.
+            still: hears of processes that stand still: nothing to be written down.
+            recorded: hears of finished recordings.
+            announced: called when a node has come or gone.
+        """
         self._engine = engine
         self._inbox = inbox
         self._gap = gap
-        self.recorded: Callable[[RecordedHint], None] = lambda _hint: None
-        """Hears of finished recordings."""
-        self.announced: Callable[[], None] = lambda: None
-        """Called when a node has come or gone."""
+        self._still, self._recorded, self._announced = still, recorded, announced
 
     async def step(self) -> float:
         async with self._engine.hints() as hints:
@@ -74,9 +83,9 @@ class Listener:
                 if isinstance(hint, StillHint):
                     self._still(hint)
                 elif isinstance(hint, RecordedHint):
-                    self.recorded(hint)
+                    self._recorded(hint)
                 elif isinstance(hint, NodesHint):
-                    self.announced()
+                    self._announced()
                 else:
                     self._inbox.put(hint)
         raise Unavailable("Prefect's event stream ended", remedy="None needed: it is opened again.")

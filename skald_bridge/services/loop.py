@@ -28,6 +28,21 @@ class Backoff:
         return min(self.longest, self.first * 2.0 ** min(failures - 1, 30)) * jitter
 
 
+class Wake:
+    """When a loop's next step begins at the latest: call it to hurry the loop, also before there is one."""
+
+    def __init__(self) -> None:
+        self.due = 0.0
+        self.changed = asyncio.Event()
+
+    def __call__(self, seconds: float = 0.0) -> None:
+        """In so many seconds, also where the step waits for its backoff."""
+        due = _now() + seconds
+        if due < self.due:
+            self.due = due
+            self.changed.set()
+
+
 class Loop:
     """Calls ``step`` again and again; ``step`` returns the seconds until it wants to be called again.
 
@@ -42,13 +57,14 @@ class Loop:
         *,
         jitter: Callable[[], float],
         backoff: Backoff | None = None,
+        wake: Wake | None = None,
     ) -> None:
+        """``wake``: what others hurry the loop by, where they were made before it."""
         self.name = name
+        self.hurry = wake or Wake()
         self._step = step
         self._jitter = jitter
         self._backoff = backoff or Backoff()
-        self._due = 0.0
-        self._changed = asyncio.Event()
         self._failures = 0
         self._told: set[str] = set()
         self._problem: str | None = None
@@ -73,20 +89,13 @@ class Loop:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    def hurry(self, seconds: float = 0.0) -> None:
-        """The next step begins at the latest in so many seconds, also one that waits for its backoff."""
-        due = _now() + seconds
-        if due < self._due:
-            self._due = due
-            self._changed.set()
-
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             # Anything that hurries us from here on is for the step after this one.
-            self._due = float("inf")
+            self.hurry.due = float("inf")
             delay = await self._once()
-            self._due = min(self._due, _now() + delay)
+            self.hurry.due = min(self.hurry.due, _now() + delay)
             await self._wait()
 
     async def _once(self) -> float:
@@ -109,11 +118,11 @@ class Loop:
         return delay
 
     async def _wait(self) -> None:
-        while (left := self._due - _now()) > 0:
-            self._changed.clear()
+        while (left := self.hurry.due - _now()) > 0:
+            self.hurry.changed.clear()
             try:
                 async with asyncio.timeout(left):
-                    await self._changed.wait()
+                    await self.hurry.changed.wait()
             except TimeoutError:
                 return
 

@@ -19,7 +19,7 @@ from skald_bridge.domain.mirror import Cause, Known, decide
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.ports import Archive, Clock, Engine, Journal, Pulse
 from skald_bridge.services.dead_letters import DeadLetters, isolated
-from skald_bridge.services.memory import Memory
+from skald_bridge.services.task_cache import TaskCache
 
 LOOK = 500
 """Tasks asked for at once: fewer than memory holds, and what is heard meanwhile waits no longer than they take."""
@@ -70,7 +70,9 @@ class Mirror:
         *,
         dead_letters: DeadLetters | None = None,
         fetches: int = 8,
+        written: Callable[[], None] = lambda: None,
     ) -> None:
+        """``written`` is called after each write."""
         self._engine = engine
         self._journal = journal
         self._pulse = pulse
@@ -80,11 +82,10 @@ class Mirror:
         self._lock = asyncio.Lock()
         self._fetches = asyncio.Semaphore(fetches)
         self._answers: FIFOCache[StateId, Task] = FIFOCache(ANSWERS)
-        self.memory = Memory()
+        self.memory = TaskCache()
         self.journaled = 0
         """States written since the start."""
-        self.written: Callable[[], None] = lambda: None
-        """Called after each write."""
+        self._written = written
 
     async def hear(self, hints: Sequence[Hint]) -> set[TaskId]:
         """Journal what the hints prove; returns the tasks that must be looked at."""
@@ -148,6 +149,11 @@ class Mirror:
             return await self._reconcile(
                 [task for task in tasks if self.memory.changed(task.id) <= asked], []
             )
+
+    async def put_again(self, document: TaskDocument) -> None:
+        """Have a document that is as it was told to everybody once more."""
+        await self._archive.put([document])
+        self._written()
 
     async def report(self, causes: Sequence[Reported]) -> None:
         """Write what is said of tasks that Prefect does not run."""
@@ -246,7 +252,7 @@ class Mirror:
         if documents := outcome.documents:
             await self._archive.put(documents)
         if records or documents:
-            self.written()
+            self._written()
 
     async def _set_aside(self, task: TaskId, error: Exception) -> None:
         """Told once: the sweep meets it again and again."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
-from skald_bridge.domain.wanted import Wanted
+from skald_bridge.domain.task_filter import TaskFilter
 from skald_bridge.ports import Archive, Cursor
 from tests.contract.records import AT, document, task_id
 
@@ -53,9 +53,9 @@ async def test_open_and_find(archive: Archive) -> None:
     assert set(await archive.open()) == {written[number].id for number in (0, 3, 4)}
     assert await archive.find() == written[::-1]
     assert await archive.find(limit=2, offset=1) == [written[3], written[2]]
-    assert await archive.find(Wanted(LifecycleStatus.FINISHED)) == [written[1]]
-    assert await archive.find(Wanted(class_name="Other")) == [written[3]]
-    assert await archive.find(Wanted(LifecycleStatus.FAILED, "Other")) == []
+    assert await archive.find(TaskFilter(LifecycleStatus.FINISHED)) == [written[1]]
+    assert await archive.find(TaskFilter(class_name="Other")) == [written[3]]
+    assert await archive.find(TaskFilter(LifecycleStatus.FAILED, "Other")) == []
 
 
 async def test_what_is_wanted_is_text_and_not_a_pattern(archive: Archive) -> None:
@@ -73,20 +73,20 @@ async def test_what_is_wanted_is_text_and_not_a_pattern(archive: Archive) -> Non
     await archive.put(written)
     plain, both, cut = written
     for wanted, expected in [
-        (Wanted(executor="n2"), [cut, both]),
-        (Wanted(executor="n"), []),
-        (Wanted(class_part="PROBE"), [both, plain]),
-        (Wanted(class_part="cut", executor="n2"), [cut, both]),
-        (Wanted(class_name="probe"), []),
-        (Wanted(id_part=plain.id[3:9].upper()), [plain]),
-        (Wanted(id_part=".*[A-Z]{2}(%_)\\D$"), [both]),
-        (Wanted(id_part=".*", class_part="probe"), [both]),
-        (Wanted(id_part="%"), [both]),
-        (Wanted(id_part="_"), [both]),
-        (Wanted(class_part="pr.be"), []),
-        (Wanted(id_part="\0"), []),
-        (Wanted(class_part=""), [cut, both, plain]),
-        (Wanted(LifecycleStatus.RUNNING, "Cut", "n2", cut.id, "ut"), [cut]),
+        (TaskFilter(executor="n2"), [cut, both]),
+        (TaskFilter(executor="n"), []),
+        (TaskFilter(class_part="PROBE"), [both, plain]),
+        (TaskFilter(class_part="cut", executor="n2"), [cut, both]),
+        (TaskFilter(class_name="probe"), []),
+        (TaskFilter(id_part=plain.id[3:9].upper()), [plain]),
+        (TaskFilter(id_part=".*[A-Z]{2}(%_)\\D$"), [both]),
+        (TaskFilter(id_part=".*", class_part="probe"), [both]),
+        (TaskFilter(id_part="%"), [both]),
+        (TaskFilter(id_part="_"), [both]),
+        (TaskFilter(class_part="pr.be"), []),
+        (TaskFilter(id_part="\0"), []),
+        (TaskFilter(class_part=""), [cut, both, plain]),
+        (TaskFilter(LifecycleStatus.RUNNING, "Cut", "n2", cut.id, "ut"), [cut]),
     ]:
         assert await archive.find(wanted) == expected, wanted
         assert await archive.count(wanted) == len(expected), wanted

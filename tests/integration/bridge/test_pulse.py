@@ -15,8 +15,8 @@ from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.mirror import Known
 from skald_bridge.domain.pulse import NodeBeat, NodeMode, RunningTask
-from skald_bridge.services.memory import Memory
-from skald_bridge.services.pulse import BUSY_NODES, IDLE_NODES, PERIOD, Beat
+from skald_bridge.services.heartbeats import BUSY_NODES, IDLE_NODES, PERIOD, Heartbeats
+from skald_bridge.services.task_cache import TaskCache
 from skald_work_pools import messages
 from tests.services.runs import Deployed
 from tests.unit.bridge.facts import history
@@ -59,7 +59,7 @@ async def announce(client: PrefectClient, pool: str, name: str) -> str:
     return variable
 
 
-def remember(memory: Memory, node: str, *states: StateType) -> TaskId:
+def remember(memory: TaskCache, node: str, *states: StateType) -> TaskId:
     task = TaskId(str(uuid4()))
     records = records_of(history(*states, node=node), task=task, class_name="Probe")
     memory.keep(task, Known(records[-1]))
@@ -70,8 +70,8 @@ async def test_who_beats(engine: PrefectEngine, client: PrefectClient, deployed:
     here, gone = f"here{uuid4().hex[:6]}", f"gone{uuid4().hex[:6]}"
     await announce(client, deployed.pool, here)
     left = await announce(client, deployed.pool, gone)
-    memory, pulse, clock, idle = Memory(), HeardPulse(), ShownClock(), [False]
-    beat = Beat(engine, pulse, memory, clock, lambda: idle[0])
+    memory, pulse, clock, idle = TaskCache(), HeardPulse(), ShownClock(), [False]
+    beat = Heartbeats(engine, pulse, memory, clock, lambda: idle[0])
     running = remember(memory, here, S.SCHEDULED, S.PENDING, S.RUNNING)
     cancelling = remember(memory, here, S.SCHEDULED, S.PENDING, S.RUNNING, S.CANCELLING)
     stranded = remember(memory, gone, S.SCHEDULED, S.PENDING, S.RUNNING)
@@ -112,7 +112,7 @@ async def test_who_beats(engine: PrefectEngine, client: PrefectClient, deployed:
 
 async def test_what_the_store_refuses_is_told(engine: PrefectEngine) -> None:
     pulse, heard = HeardPulse(), list[str]()
-    beat = Beat(engine, pulse, Memory(), ShownClock(), lambda: False, refused=heard.append)
+    beat = Heartbeats(engine, pulse, TaskCache(), ShownClock(), lambda: False, refused=heard.append)
     await beat.step()
     pulse.refuses = "HSET skalds:hash: WRONGTYPE"
     await beat.step()

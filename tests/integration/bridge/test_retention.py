@@ -20,7 +20,7 @@ from skald_bridge.adapters.sqlite_retention import SqliteRetention
 from skald_bridge.api.reading import document
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus
-from skald_bridge.domain.retention import HARVEST
+from skald_bridge.domain.retention import RECORDINGS
 from skald_bridge.services.retention import Retention
 from tests.integration.bridge.test_mirror import records
 from tests.services.runs import Deployed, life, live, start
@@ -53,7 +53,7 @@ async def prune(path: Path) -> None:
     async with SqliteFile(path, write=True) as file:
         cursor, clock = SqliteCursor(file), MonthLater()
         await cursor.save(clock.now())
-        relays = ["errors", "persistent", HARVEST]
+        relays = ["errors", "persistent", RECORDINGS]
         keep = MONTH - timedelta(days=1)
         retention = Retention(SqliteRetention(file), cursor, SqlitePositions(file), clock, keep, relays)
         await retention.step()

@@ -30,9 +30,9 @@ from skald_bridge.domain.errors import InvalidInput, Unavailable
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus
 from skald_bridge.domain.records import TaskDocument
-from skald_bridge.domain.wanted import Wanted
+from skald_bridge.domain.task_filter import TaskFilter
 from skald_bridge.services.dead_letters import TRIES, DeadLetters
-from skald_bridge.services.outlets import to_mongo
+from skald_bridge.services.relays import to_mongo
 from tests.contract.records import AT, document, task_id
 from tests.services.mongo import Mongo
 
@@ -117,7 +117,7 @@ async def test_a_foreign_document_is_taken_over(
     assert await archive.get(task) is None
     assert await archive.read([task]) == {}
     assert await archive.open() == []
-    assert await archive.find(Wanted(LifecycleStatus.CREATED)) == []
+    assert await archive.find(TaskFilter(LifecycleStatus.CREATED)) == []
     ours = document(task, 2)
     await archive.put([ours])
     assert await archive.get(task) == ours

@@ -22,7 +22,7 @@ from skald_bridge.adapters.sqlite_retention import SqliteRetention
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.recordings import Recording
-from skald_bridge.domain.retention import HARVEST, READS, Feed
+from skald_bridge.domain.retention import READS, RECORDINGS, Feed
 from skald_bridge.services.retention import BEGIN_SECONDS, PERIOD, Retention
 from tests.contract.records import AT, document, record, task_id
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 LIFE = (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.COMPLETED)
 LATER = AT + timedelta(days=31)
 KEEP = timedelta(days=30)
-ALONE = ["errors", "persistent", HARVEST]
+ALONE = ["errors", "persistent", RECORDINGS]
 """The relays of a bridge without services."""
 
 

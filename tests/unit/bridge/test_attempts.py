@@ -18,7 +18,7 @@ from skald_bridge.domain.facts import State
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.records import JournalRecord
 from skald_bridge.services.dead_letters import DeadLetters
-from skald_bridge.services.outlets import ERROR_TTL, to_people
+from skald_bridge.services.relays import ERROR_TTL, to_people
 from tests.unit.bridge.facts import START, TASK, state
 
 S = StateType

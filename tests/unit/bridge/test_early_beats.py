@@ -8,8 +8,8 @@ from unittest.mock import AsyncMock
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.mirror import Known
 from skald_bridge.ports import Found
-from skald_bridge.services.memory import Memory
-from skald_bridge.services.waiting import Waiting
+from skald_bridge.services.early_heartbeats import EarlyHeartbeats
+from skald_bridge.services.task_cache import TaskCache
 
 NODE = NodeId("house-1")
 
@@ -18,15 +18,15 @@ def given(task: str) -> Found:
     return Found(task, {"id": task, "className": "Camera", "executor": NODE})
 
 
-async def look(memory: Memory, *tasks: str) -> Any:
+async def look(memory: TaskCache, *tasks: str) -> Any:
     documents = AsyncMock()
     documents.assigned.return_value = [given(task) for task in tasks]
-    await Waiting(documents, memory, lambda: [NODE]).step()
+    await EarlyHeartbeats(documents, memory, lambda: [NODE]).step()
     return documents
 
 
 async def test_it_beats_before_anything_else_is_known_of_it() -> None:
-    memory = Memory()
+    memory = TaskCache()
     documents = await look(memory, "a", "b")
     assert [task.id for task in memory.beating()] == ["a", "b"]
     assert documents.assigned.await_args.args[0] == [NODE]
@@ -35,7 +35,7 @@ async def test_it_beats_before_anything_else_is_known_of_it() -> None:
 
 
 async def test_it_stops_where_the_document_is_no_longer_given_to_us() -> None:
-    memory = Memory()
+    memory = TaskCache()
     await look(memory, "a", "b")
     await look(memory, "b")
     assert [task.id for task in memory.beating()] == ["b"]

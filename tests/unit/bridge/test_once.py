@@ -16,8 +16,8 @@ from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.mirror import Known
 from skald_bridge.services.dependencies import Dependents
-from skald_bridge.services.memory import Memory
-from skald_bridge.services.persistence import revivals
+from skald_bridge.services.persistent_tasks import revivals
+from skald_bridge.services.task_cache import TaskCache
 from tests.contract.records import document, record, task_id
 from tests.unit.bridge.facts import state, task
 
@@ -43,11 +43,11 @@ class Prefect:
         self.tasks[id_] = replace(self.tasks[id_], state=state(2, StateType.SCHEDULED, name="AwaitingRetry"))
 
 
-async def held(archive: MemoryArchive) -> tuple[Memory, TaskId]:
+async def held(archive: MemoryArchive) -> tuple[TaskCache, TaskId]:
     """A task that waits for a finished one, as the mirror remembers it."""
     first, second = task_id(), task_id()
     await archive.put([document(first, state=StateType.COMPLETED)])
-    memory = Memory()
+    memory = TaskCache()
     last = replace(record(second, 1, StateType.SCHEDULED), name=HELD)
     waiting = document(second, state=StateType.SCHEDULED, extra={"dependencies": [first]})
     memory.keep(second, Known(last=last, document=waiting))

@@ -16,8 +16,8 @@ from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.lifecycle import TERMINAL, StateType
 from skald_bridge.domain.retention import (
     EVERYTHING,
-    HARVEST,
     READS,
+    RECORDINGS,
     SWEPT_AGAIN,
     Delivered,
     Feed,
@@ -203,7 +203,7 @@ async def test_every_relay_reads_what_is_known_of_it() -> None:
         outlets.recordings_to_mongo(stored.added, stored, stored, letters),
         persistence.revivals(stored, stored, stored, stored, clock),
     ]
-    assert {relay.name for relay in relays} | {HARVEST} == set(READS)
+    assert {relay.name for relay in relays} | {RECORDINGS} == set(READS)
     for relay in relays:
         stored.reset_mock()
         await relay.step()

@@ -18,7 +18,7 @@ from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.values import MOST_BYTES, MOST_DEPTH, check_values, json_bytes, read_json
 from skald_bridge.wire.skalds import new_task_of, read_event, read_submitted, read_update
 from skald_bridge.wire.skalds_yaml import parse
-from tests.unit.bridge.desk import commands_over
+from tests.unit.bridge.document_intake import commands_over
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -7,16 +7,18 @@ from collections.abc import Callable, Sequence
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.pulse import RunningTask
 from skald_bridge.ports import Documents
-from skald_bridge.services.memory import Memory
+from skald_bridge.services.task_cache import TaskCache
 
 PERIOD = 1.0
 MOST = 5_000
 
 
-class Waiting:
+class EarlyHeartbeats:
     """Looks for those that no run was made for yet; the rest the mirror knows."""
 
-    def __init__(self, documents: Documents, memory: Memory, nodes: Callable[[], Sequence[NodeId]]) -> None:
+    def __init__(
+        self, documents: Documents, memory: TaskCache, nodes: Callable[[], Sequence[NodeId]]
+    ) -> None:
         self._documents = documents
         self._memory = memory
         self._nodes = nodes

@@ -9,7 +9,7 @@ from skald_bridge.domain.records import TaskDocument
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TaskFilter:
     """All that is given must hold.
 
     ``id_part`` and ``class_part`` are contained in the id and the class name, ASCII letters in any case; they
@@ -32,7 +32,7 @@ class Wanted:
         )
 
 
-EVERY = Wanted()
+EVERY = TaskFilter()
 
 
 def folded(text: str) -> str:

@@ -16,10 +16,10 @@ from skald_bridge.domain.commands import NewTask, of_document
 from skald_bridge.domain.dead_letters import reason_of
 from skald_bridge.domain.dependencies import Fail, verdicts
 from skald_bridge.domain.errors import Unavailable
-from skald_bridge.domain.guests import Guest, Heard, Lent, choose, judge
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
 from skald_bridge.domain.pulse import SILENT
+from skald_bridge.domain.skalds_nodes import Heard, Lent, SkaldsNode, choose, judge
 from skald_bridge.ports import Archive, Clock, Documents, Peers, Publisher, Pulse
 from skald_bridge.services.mirror import Mirror
 from skald_bridge.wire.topics import assign_of, cancel_of, reread_of
@@ -37,7 +37,7 @@ class _Loan:
     lent: Lent
 
 
-class Guests:
+class SkaldsDispatch:
     """One round a step. Which tasks are lent is in the archive, so a restart forgets none."""
 
     def __init__(
@@ -51,8 +51,9 @@ class Guests:
         clock: Clock,
         *,
         ours: Callable[[], Sequence[NodeId]],
+        lent: Callable[[], None] = lambda: None,
     ) -> None:
-        """``ours``: our own nodes, which beat in the same place."""
+        """``ours``: our own nodes, which beat in the same place; ``lent`` is called when a task was lent."""
         self._peers = peers
         self._documents = documents
         self._publisher = publisher
@@ -64,8 +65,7 @@ class Guests:
         self._loans: dict[TaskId, _Loan] | None = None
         self._waiting: dict[TaskId, NewTask] = {}
         self._offers: WeakValueDictionary[TaskId, asyncio.Lock] = WeakValueDictionary()
-        self.lent: Callable[[], None] = lambda: None
-        """Called when a task was lent."""
+        self._lent = lent
 
     async def offer(self, new: NewTask) -> bool:
         """Give the task to a Skalds node that runs its type, once what it waits for is finished.
@@ -86,12 +86,12 @@ class Guests:
         if new.dependencies:
             await self._mirror.report([Reported(new, StateType.SCHEDULED, now, "It waits for other tasks")])
             self._waiting[new.id] = new
-            self.lent()
+            self._lent()
         else:
             await self._lend(new, node, now)
         return True
 
-    async def _chosen(self, new: NewTask, guests: Sequence[Guest], now: datetime) -> NodeId | None:
+    async def _chosen(self, new: NewTask, guests: Sequence[SkaldsNode], now: datetime) -> NodeId | None:
         counts = Counter(loan.lent.node for loan in (await self._known(now)).values())
         return choose(new.class_name, guests, counts, now)
 
@@ -114,7 +114,7 @@ class Guests:
             [Reported(new, StateType.PENDING, now, f"Lent to Skalds node {node}", node)]
         )
         loans[new.id] = _Loan(new, Lent(new.id, node, now))
-        self.lent()
+        self._lent()
 
     async def _lend_or_fail(self, new: NewTask, node: NodeId, now: datetime) -> None:
         try:
@@ -194,7 +194,7 @@ class Guests:
                 continue
             del self._waiting[verdict.task]
 
-    async def _guests(self) -> list[Guest]:
+    async def _guests(self) -> list[SkaldsNode]:
         ours = set(self._ours())
         return [guest for guest in await self._peers.nodes() if guest.id not in ours]
 

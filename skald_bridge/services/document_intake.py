@@ -47,7 +47,7 @@ def _logged(kind: str, name: str, error: Exception) -> None:
     _log.error("%s %s is set aside", kind, name, exc_info=error)
 
 
-class Desk:
+class DocumentIntake:
     """Takes documents: all that are Created, or, under another controller, those it assigned to our nodes.
 
     One that cannot be taken is refused alone, with the reason; only a service that is away is tried again.
@@ -61,8 +61,19 @@ class Desk:
         *,
         controller: Controller,
         nodes: Callable[[], Sequence[NodeId]],
+        owed: Callable[[TaskId], Awaitable[bool]] = _nothing_owed,
+        note: Callable[[TaskId, str], Awaitable[None]] = _no_note,
+        is_poison: Callable[[str, Unavailable], Awaitable[bool]] = _never,
+        set_aside: Callable[[str, str, Exception], None] = _logged,
     ) -> None:
-        """``nodes``: ours, as far as they are known."""
+        """
+        Args:
+            nodes: ours, as far as they are known.
+            owed: whether the document is yet to be told what is known of its task.
+            note: tells people of an error that did not end the task.
+            is_poison: whether a service that answers others fails at this document for good.
+            set_aside: hears of items that a defect of ours stood in the way of: their kind, their name, the error.
+        """
         self._documents = documents
         self._commands = commands
         self._clock = clock
@@ -78,14 +89,7 @@ class Desk:
         """As ``_taken``, of those that cannot be told that they are refused."""
         self.is_told = False
         """Whether a change wakes us."""
-        self.owed: Callable[[TaskId], Awaitable[bool]] = _nothing_owed
-        """Whether the document is yet to be told what is known of its task."""
-        self.note: Callable[[TaskId, str], Awaitable[None]] = _no_note
-        """Tells people of an error that did not end the task."""
-        self.is_poison: Callable[[str, Unavailable], Awaitable[bool]] = _never
-        """Whether a service that answers others fails at this document for good."""
-        self.set_aside: Callable[[str, str, Exception], None] = _logged
-        """Hears of items that a defect of ours stood in the way of: their kind, their name, the error."""
+        self._owed, self._note, self._is_poison, self._set_aside = owed, note, is_poison, set_aside
 
     async def step(self) -> float:
         if self._controller is Controller.OURS:
@@ -148,18 +152,18 @@ class Desk:
         if (task := _id(found)) is None:
             return False
         known = await self._commands.known(task)
-        return known is not None and known.lifecycle in CLOSED and not await self.owed(task)
+        return known is not None and known.lifecycle in CLOSED and not await self._owed(task)
 
     async def _take(self, found: Found) -> None:
         """Raises ``Unavailable`` only; whatever else is wrong is told in the document."""
         try:
             await self._begin(found)
         except Unavailable as error:
-            if not await self.is_poison(_name(found), error):
+            if not await self._is_poison(_name(found), error):
                 raise
             await self._refuse(found, error.message)
         except Exception as error:
-            self.set_aside("document", _shown(_name(found)), error)
+            self._set_aside("document", _shown(_name(found)), error)
             await self._refuse(found, f"{type(error).__name__}: {error}"[:_REASON])
 
     async def _begin(self, found: Found) -> None:
@@ -173,7 +177,7 @@ class Desk:
             if not await self._start(found, new):
                 return
         except GoesOn as error:
-            if self._last.get(new.id, _name(found)) == _name(found) and await self.owed(new.id):
+            if self._last.get(new.id, _name(found)) == _name(found) and await self._owed(new.id):
                 return  # perhaps what it is to have was only written anew meanwhile: it is told first how it is
             await self._say(new, error.message)
             self._remember(found)
@@ -204,7 +208,7 @@ class Desk:
             _digest(found),
         ):
             return True
-        if await self.owed(task):
+        if await self._owed(task):
             return False
         now = await self._documents.get(task)
         if now is None or (_name(now), _digest(now)) != (name, _digest(found)):
@@ -217,7 +221,7 @@ class Desk:
         _log.warning("document %s: %s", _shown(new.id), reason)
         await self._commands.tell_again(new.id)
         with suppress(Unavailable):
-            await self.note(new.id, reason)
+            await self._note(new.id, reason)
 
     async def _tell_refused(self, found: Found, new: NewTask, reason: str) -> None:
         self._commands.count("create", "rejected")
@@ -241,7 +245,7 @@ class Desk:
             except Unavailable:
                 raise
             except Exception as error:
-                self.set_aside("document", _shown(_name(found)), error)
+                self._set_aside("document", _shown(_name(found)), error)
             else:
                 return
         else:
@@ -257,7 +261,7 @@ class Desk:
             raise
         except Exception as error:
             self._unwritable[_name(found)] = _digest(found)
-            self.set_aside("refusal of document", _shown(_name(found)), error)
+            self._set_aside("refusal of document", _shown(_name(found)), error)
 
     def _read(self, found: Found) -> NewTask:
         if found.problem is not None:

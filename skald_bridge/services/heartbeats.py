@@ -9,7 +9,7 @@ from skald_bridge.domain.facts import Node
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.pulse import NodeBeat, NodeMode, RunningTask
 from skald_bridge.ports import Clock, Engine, Pulse
-from skald_bridge.services.memory import Memory
+from skald_bridge.services.task_cache import TaskCache
 
 PERIOD = 3.0
 BUSY_NODES = timedelta(seconds=15)
@@ -17,7 +17,7 @@ IDLE_NODES = timedelta(seconds=120)
 """How old the picture of the nodes may be, while tasks are at work and while not."""
 
 
-class Beat:
+class Heartbeats:
     """One round of heartbeats a step: nodes that are online, tasks at work on them.
 
     A task without a node of ours runs under a worker of another kind; Prefect alone vouches for it.
@@ -27,7 +27,7 @@ class Beat:
         self,
         engine: Engine,
         pulse: Pulse,
-        memory: Memory,
+        memory: TaskCache,
         clock: Clock,
         idle: Callable[[], bool],
         *,
@@ -50,6 +50,14 @@ class Beat:
         """When that was."""
         self.asked: datetime | None = None
         """When Prefect was last asked for the nodes."""
+
+    def node_ids(self) -> list[NodeId]:
+        """Ours, online or not."""
+        return [node.id for node in self.nodes]
+
+    def forget_nodes(self) -> None:
+        """The next step asks Prefect for the nodes: one has come or gone."""
+        self.asked = None
 
     async def step(self) -> float:
         now = self._clock.now()

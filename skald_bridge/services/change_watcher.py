@@ -7,31 +7,33 @@ from collections.abc import Callable
 
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.ports import Documents
-from skald_bridge.services.documents import Desk
+from skald_bridge.services.document_intake import DocumentIntake
 
 _log = logging.getLogger("skald_bridge.documents")
 
 
-class Bell:
-    """Wakes the desk when the store tells of a change; where it does not, the desk looks often."""
+class ChangeWatcher:
+    """Wakes the intake when the store tells of a change; where it does not, the intake looks often."""
 
     PATIENCE = 60.0
 
-    def __init__(self, documents: Documents, desk: Desk, ring: Callable[[], None]) -> None:
+    def __init__(
+        self, documents: Documents, document_intake: DocumentIntake, changed: Callable[[], None]
+    ) -> None:
         self._documents = documents
-        self._desk = desk
-        self._ring = ring
+        self._document_intake = document_intake
+        self._changed = changed
 
     async def step(self) -> float:
         try:
             async with self._documents.changes() as changes:
-                self._desk.is_told = True
-                self._ring()
+                self._document_intake.is_told = True
+                self._changed()
                 async for _ in changes:
-                    self._ring()
+                    self._changed()
         except Unavailable as error:
             _log.info("looking for documents twice a second: %s", error.message)
             return self.PATIENCE
         finally:
-            self._desk.is_told = False
+            self._document_intake.is_told = False
         return 0.0

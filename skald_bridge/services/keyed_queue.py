@@ -23,7 +23,7 @@ _BUSY = 0.05
 """Seconds to wait for records, without and with some whose end is to be committed."""
 
 
-class Lanes:
+class KeyedQueue:
     """Two duties, ``take`` and ``work``.
 
     A record is committed when it and all before it in its partition are done. One that takes long, or cannot be

@@ -20,7 +20,7 @@ _ENDS = {200: StateType.COMPLETED, -1: StateType.FAILED, -2: StateType.CANCELLED
 
 
 @dataclass(frozen=True)
-class Guest:
+class SkaldsNode:
     """A Skalds node. ``tasks`` are those it says it has."""
 
     id: NodeId
@@ -61,7 +61,7 @@ class TellAgain:
 
 
 def choose(
-    class_name: str, guests: Iterable[Guest], lent: Mapping[NodeId, int], now: datetime
+    class_name: str, guests: Iterable[SkaldsNode], lent: Mapping[NodeId, int], now: datetime
 ) -> NodeId | None:
     """The online node that runs this task type and has the fewest tasks."""
     fits = [guest for guest in guests if guest.takes_work(now) and class_name in guest.task_types]
@@ -70,7 +70,7 @@ def choose(
     return min(fits, key=lambda guest: (max(len(guest.tasks), lent.get(guest.id, 0)), guest.id)).id
 
 
-def judge(lent: Lent, vitals: Vitals, guest: Guest | None, now: datetime) -> Heard | TellAgain | None:
+def judge(lent: Lent, vitals: Vitals, guest: SkaldsNode | None, now: datetime) -> Heard | TellAgain | None:
     """``None``: nothing new to say.
 
     A heart that has stopped without a last word is a task lost: its node is gone, or its process was killed.

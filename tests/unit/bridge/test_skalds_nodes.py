@@ -4,18 +4,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from skald_bridge.domain.guests import Guest, Heard, Lent, TellAgain, choose, judge
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.pulse import NodeMode, Vitals
+from skald_bridge.domain.skalds_nodes import Heard, Lent, SkaldsNode, TellAgain, choose, judge
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 TASK = TaskId("t")
 
 
-def guest(name: str, *types: str, age: float = 0, mode: NodeMode = NodeMode.NODE, tasks: int = 0) -> Guest:
+def guest(
+    name: str, *types: str, age: float = 0, mode: NodeMode = NodeMode.NODE, tasks: int = 0
+) -> SkaldsNode:
     has = frozenset(TaskId(f"{name}-{number}") for number in range(tasks))
-    return Guest(NodeId(name), mode, NOW - timedelta(seconds=age), types, has)
+    return SkaldsNode(NodeId(name), mode, NOW - timedelta(seconds=age), types, has)
 
 
 def test_the_online_node_of_that_type_with_the_fewest_tasks_gets_it() -> None:
@@ -61,7 +63,7 @@ def test_a_heart_that_stops_without_a_word_is_a_task_lost() -> None:
 
 
 def test_a_node_that_does_not_begin_is_told_again_and_one_that_went_away_is_not_waited_for() -> None:
-    has = Guest(NodeId("n"), NodeMode.NODE, NOW, ("Cut",), frozenset({TASK}))
+    has = SkaldsNode(NodeId("n"), NodeMode.NODE, NOW, ("Cut",), frozenset({TASK}))
     assert judge(lent(ago=15), Vitals(), guest("n"), NOW) is None
     assert judge(lent(ago=16), Vitals(), guest("n"), NOW) == TellAgain()
     assert judge(lent(ago=16), Vitals(), has, NOW) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.mirror import Known
-from skald_bridge.services.memory import Memory
+from skald_bridge.services.task_cache import TaskCache
 from tests.contract.records import record
 
 
@@ -14,7 +14,7 @@ def known(task: TaskId, state: StateType) -> Known:
 
 
 def test_ended_tasks_are_forgotten_before_those_at_work() -> None:
-    memory = Memory(100, ended=3)
+    memory = TaskCache(100, ended=3)
     live = [TaskId(f"live-{number}") for number in range(10)]
     ended = [TaskId(f"ended-{number}") for number in range(10)]
     for task in live:
@@ -27,7 +27,7 @@ def test_ended_tasks_are_forgotten_before_those_at_work() -> None:
 
 
 def test_a_task_that_begins_again_has_not_ended() -> None:
-    memory = Memory(100, ended=1)
+    memory = TaskCache(100, ended=1)
     first, second = TaskId("first"), TaskId("second")
     memory.keep(first, known(first, StateType.FAILED))
     memory.keep(first, known(first, StateType.RUNNING))
@@ -36,7 +36,7 @@ def test_a_task_that_begins_again_has_not_ended() -> None:
 
 
 def test_all_of_it_is_bounded() -> None:
-    memory = Memory(5)
+    memory = TaskCache(5)
     for number in range(20):
         memory.keep(TaskId(str(number)), known(TaskId(str(number)), StateType.RUNNING))
     assert [number for number in range(20) if TaskId(str(number)) in memory] == [15, 16, 17, 18, 19]

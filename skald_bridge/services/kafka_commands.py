@@ -12,7 +12,7 @@ from skald_bridge.domain.ids import TaskId
 from skald_bridge.ports import Clock, Documents, Publisher, Pulse
 from skald_bridge.services.commands import REFUSALS, Commands
 from skald_bridge.services.dead_letters import DeadLetters, Suspicion
-from skald_bridge.services.documents import Desk
+from skald_bridge.services.document_intake import DocumentIntake
 from skald_bridge.wire.skalds import INITIATOR, read_event, read_update
 from skald_bridge.wire.topics import ASSIGN, CANCEL, MOST_BYTES, UPDATE, WORKER_UPDATE, rejection_of
 
@@ -23,7 +23,7 @@ _PATIENT = 32
 _log = logging.getLogger("skald_bridge.orders")
 
 
-class Orders:
+class KafkaCommands:
     """``carry_out`` is done with one record when it returns."""
 
     def __init__(
@@ -34,7 +34,7 @@ class Orders:
         clock: Clock,
         *,
         documents: Documents | None = None,
-        desk: Desk | None = None,
+        document_intake: DocumentIntake | None = None,
         dead_letters: DeadLetters,
         suspicion: Suspicion,
     ) -> None:
@@ -44,7 +44,7 @@ class Orders:
         self._pulse = pulse
         self._clock = clock
         self._documents = documents
-        self._desk = desk
+        self._document_intake = document_intake
         self._dead_letters = dead_letters
         self._suspicion = suspicion
         self._quick = asyncio.Semaphore(_QUICK)
@@ -120,12 +120,12 @@ class Orders:
         return False
 
     async def _assign(self, task: TaskId) -> bool:
-        if self._desk is None:
+        if self._document_intake is None:
             raise InvalidInput(
                 "taskIds: there are no documents to look at",
                 remedy="Set MONGO_HOST to where the documents are.",
             )
-        return await self._desk.assigned(task)
+        return await self._document_intake.assigned(task)
 
     async def _cancel(self, task: TaskId) -> bool:
         if await self._commands.is_foreign(task):
@@ -133,7 +133,7 @@ class Orders:
         try:
             return await self._commands.cancel(task)
         except NotFound:
-            if self._desk is None or not await self._desk.cancelled(task):
+            if self._document_intake is None or not await self._document_intake.cancelled(task):
                 raise
             return True
 

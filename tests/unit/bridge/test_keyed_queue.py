@@ -10,7 +10,7 @@ import pytest
 
 from skald_bridge.domain.commands import Received
 from skald_bridge.domain.errors import Unavailable
-from skald_bridge.services.lanes import Lanes
+from skald_bridge.services.keyed_queue import KeyedQueue
 from tests.services.poll import auntil
 
 
@@ -54,7 +54,7 @@ class Work:
 
 
 @asynccontextmanager
-async def working(lanes: Lanes) -> AsyncIterator[list[Exception]]:
+async def working(lanes: KeyedQueue) -> AsyncIterator[list[Exception]]:
     """Both duties at work; gives what ``take`` raised."""
     raised: list[Exception] = []
 
@@ -86,7 +86,7 @@ async def test_those_of_one_key_are_done_in_order_and_another_s_wait_is_not_thei
     topic, work = Topic(), Work()
     work.kept = {0}
     topic.put((0, b"a"), (1, b"b"), (2, b"a"), (3, b"b"))
-    async with working(Lanes(topic, work)):
+    async with working(KeyedQueue(topic, work)):
         await becomes(work.done, [1, 3])
         topic.put((4, b"c"))
         await becomes(work.done, [1, 3, 4])
@@ -101,7 +101,7 @@ async def test_what_is_done_is_committed_up_to_what_is_not() -> None:
     work.kept = {2}
     topic.put((0, b"a"), (1, b"b"), (2, b"c"), (3, b"d"))
     topic.put((70, b"e"), partition=1)
-    async with working(Lanes(topic, work)):
+    async with working(KeyedQueue(topic, work)):
         await becomes(work.done, [0, 1, 3, 70], in_order=False)
         await becomes(topic.committed, [0, 1, 70], in_order=False)
         work.kept.clear()
@@ -112,7 +112,7 @@ async def test_what_cannot_be_done_now_is_said_and_tried_again() -> None:
     topic, work = Topic(), Work()
     work.failing = {0}
     topic.put((0, b"a"), (1, b"a"), (2, b"b"))
-    async with working(Lanes(topic, work)) as raised:
+    async with working(KeyedQueue(topic, work)) as raised:
 
         async def said_again() -> bool:
             return len(raised) > 1
@@ -128,7 +128,7 @@ async def test_a_record_received_again_while_it_is_worked_on_is_done_once() -> N
     topic, work = Topic(), Work()
     work.kept = {0}
     topic.put((0, b"a"), (1, b"b"))
-    async with working(Lanes(topic, work)):
+    async with working(KeyedQueue(topic, work)):
         await becomes(work.done, [1])
         topic.put((0, b"a"), (1, b"b"), (2, b"b"))
         await becomes(work.done, [1, 2])
@@ -141,7 +141,7 @@ async def test_no_more_are_received_than_may_be_open() -> None:
     topic, work = Topic(), Work()
     work.kept = set(range(10))
     topic.put(*((offset, b"%d" % offset) for offset in range(10)))
-    async with working(Lanes(topic, work, most=4)):
+    async with working(KeyedQueue(topic, work, most=4)):
         await becomes(work.begun, [0, 1, 2, 3])
         work.kept -= {0, 1}
         await becomes(work.begun, [0, 1, 2, 3, 4, 5])
@@ -154,7 +154,7 @@ async def test_records_without_a_key_are_done_in_order() -> None:
     topic, work = Topic(), Work()
     work.kept = {0}
     topic.put((0, None), (1, None))
-    async with working(Lanes(topic, work)):
+    async with working(KeyedQueue(topic, work)):
         await becomes(work.begun, [0])
         work.kept.clear()
         await becomes(work.done, [0, 1])
@@ -170,7 +170,7 @@ async def test_a_fault_in_the_work_holds_up_nothing(key: bytes | None) -> None:
         await work(record)
 
     topic.put((5, key), (6, key), (7, b"other"))
-    async with working(Lanes(topic, broken)):
+    async with working(KeyedQueue(topic, broken)):
         await becomes(topic.committed, [5, 6, 7])
     assert sorted(work.done) == [6, 7]
 
@@ -179,7 +179,7 @@ async def test_what_is_done_behind_a_record_that_is_not_does_not_count_as_open()
     topic, work = Topic(), Work()
     work.kept = {0}
     topic.put(*((offset, b"%d" % offset) for offset in range(1000)))
-    async with working(Lanes(topic, work, most=4)):
+    async with working(KeyedQueue(topic, work, most=4)):
         await becomes(work.done, range(1, 1000), in_order=False)
         assert topic.committed == []
         work.kept.clear()

@@ -9,11 +9,11 @@ from unittest.mock import AsyncMock
 from skald_bridge.adapters.clock import SystemClock
 from skald_bridge.adapters.memory import MemoryArchive, MemoryJournal, MemoryPulse
 from skald_bridge.domain.commands import NewTask
-from skald_bridge.domain.guests import Guest
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.pulse import NodeMode
-from skald_bridge.services.guests import LOOKS_AGAIN, Guests
+from skald_bridge.domain.skalds_nodes import SkaldsNode
 from skald_bridge.services.mirror import Mirror
+from skald_bridge.services.skalds_dispatch import LOOKS_AGAIN, SkaldsDispatch
 
 CLOCK = SystemClock()
 
@@ -21,30 +21,30 @@ CLOCK = SystemClock()
 class Peers:
     """Says each of ``lists`` in turn, then the last again and again."""
 
-    def __init__(self, *lists: Sequence[Guest]) -> None:
+    def __init__(self, *lists: Sequence[SkaldsNode]) -> None:
         self.lists = list(lists)
         self.asked = 0
         self.forget = AsyncMock()
 
-    async def nodes(self) -> list[Guest]:
+    async def nodes(self) -> list[SkaldsNode]:
         await asyncio.sleep(0)
         found = self.lists[min(self.asked, len(self.lists) - 1)]
         self.asked += 1
         return list(found)
 
 
-def node(*types: str, mode: NodeMode = NodeMode.NODE) -> Guest:
-    return Guest(NodeId("theirs"), mode, CLOCK.now(), types)
+def node(*types: str, mode: NodeMode = NodeMode.NODE) -> SkaldsNode:
+    return SkaldsNode(NodeId("theirs"), mode, CLOCK.now(), types)
 
 
 def new() -> NewTask:
     return NewTask(TaskId("t"), "Cut", "Skalds", CLOCK.now())
 
 
-def lending(peers: Peers) -> tuple[Guests, AsyncMock]:
+def lending(peers: Peers) -> tuple[SkaldsDispatch, AsyncMock]:
     archive, documents = MemoryArchive(), AsyncMock()
     mirror = Mirror(AsyncMock(), MemoryJournal(), None, archive, CLOCK)
-    guests = Guests(
+    guests = SkaldsDispatch(
         peers, documents, AsyncMock(), MemoryPulse(), mirror, archive, CLOCK, ours=lambda: [NodeId("ours")]
     )
     return guests, documents.assign

@@ -17,7 +17,7 @@ _BEATING = frozenset({StateType.RUNNING, StateType.CANCELLING})
 _WAITING = frozenset({StateType.SCHEDULED, StateType.PENDING})
 
 
-class Memory:
+class TaskCache:
     """``Known`` by task; the least recently used is forgotten, journal and archive can tell it again."""
 
     def __init__(self, limit: int = 20_000, *, ended: int = 2_000) -> None:

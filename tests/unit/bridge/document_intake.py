@@ -1,4 +1,4 @@
-"""A desk over documents and a Prefect in memory."""
+"""The intake over documents and a Prefect in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from skald_bridge.domain.records import TaskDocument
 from skald_bridge.ports import Found
 from skald_bridge.services.commands import Commands
 from skald_bridge.services.dependencies import Dependents
-from skald_bridge.services.documents import Desk
+from skald_bridge.services.document_intake import DocumentIntake
 from skald_bridge.services.mirror import Mirror
 from skald_bridge.wire.skalds import document_json
 
@@ -124,7 +124,7 @@ class MemoryDocuments:
 
 
 class Shop:
-    """A desk with all that it works with. ``relay`` carries the archive's documents to the store's."""
+    """The intake with all that it works with. ``relay`` carries the archive's documents to the store's."""
 
     def __init__(self) -> None:
         self.engine, self.documents = MemoryEngine(), MemoryDocuments()
@@ -146,19 +146,19 @@ class Shop:
         self.mirror = Mirror(self.engine, self.journal, self.pulse, self.archive, CLOCK)  # type: ignore[arg-type]
         dependents = Dependents(self.engine, self.archive, self.mirror.memory)  # type: ignore[arg-type]
         self.commands = Commands(self.engine, self.mirror, self.archive, dependents, CLOCK)  # type: ignore[arg-type]
-        self.desk = Desk(
+        self.document_intake = DocumentIntake(
             self.documents,  # type: ignore[arg-type]
             self.commands,
             CLOCK,
             controller=Controller.OURS,
             nodes=list,
+            owed=self._owed,
+            note=self._note,
+            set_aside=lambda *what: self.aside.append(what),
         )
-        self.desk.owed = self._owed
-        self.desk.note = self._note
-        self.desk.set_aside = lambda *what: self.aside.append(what)
 
     async def step(self) -> None:
-        await self.desk.step()
+        await self.document_intake.step()
         await self.sweep()
 
     async def sweep(self) -> None:

@@ -26,7 +26,7 @@ OPEN = 200
 """Tasks of one question."""
 
 
-class Harvest:
+class RecordingCollector:
     """Stores recordings; one batch of ends, and all hints that wait, a step. Nothing to do asks nobody."""
 
     def __init__(
@@ -37,9 +37,17 @@ class Harvest:
         recordings: Recordings,
         states: Feed[JournalRecord],
         positions: Positions,
+        *,
         swept: Callable[[], int],
+        hinted: Callable[[], None] = lambda: None,
+        stored: Callable[[], None] = lambda: None,
     ) -> None:
-        """``swept``: how often the sweep has looked at all tasks."""
+        """
+        Args:
+            swept: how often the sweep has looked at all tasks.
+            hinted: called when a hint waits.
+            stored: called after recordings were stored.
+        """
         self._engine = engine
         self._mirror = mirror
         self._archive = archive
@@ -49,14 +57,11 @@ class Harvest:
         self._caught_up = False
         self._gap_at = swept()
         self._ends = Relay("recordings", states, self._ended, positions, linger=LINGER)
-        self.hinted: Callable[[], None] = lambda: None
-        """Called when a hint waits."""
-        self.stored: Callable[[], None] = lambda: None
-        """Called after recordings were stored."""
+        self._hinted, self._stored = hinted, stored
 
     def hear(self, hint: RecordedHint) -> None:
         self._told[hint.task] = None
-        self.hinted()
+        self._hinted()
 
     def gap(self) -> None:
         """Hints may have been lost: all that is open is looked at, once the sweep knows what is."""
@@ -119,5 +124,5 @@ class Harvest:
         """How many were new."""
         new = await self._recordings.add(newest_first[::-1]) if newest_first else 0
         if new:
-            self.stored()
+            self._stored()
         return new

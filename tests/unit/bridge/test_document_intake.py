@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from skald_bridge.domain.errors import Rejected, Unavailable
-from skald_bridge.domain.foreign import MOST_KEPT
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
+from skald_bridge.domain.unrun_tasks import MOST_KEPT
 from skald_bridge.services import documents as desks
 from skald_bridge.wire.skalds import read_submitted
-from tests.unit.bridge.desk import Shop
+from tests.unit.bridge.document_intake import Shop
 
 T = TaskId("t")
 OLD, NEW = {"url": "a.mp4"}, {"url": "b.mp4"}
@@ -99,17 +99,17 @@ async def test_set_to_created_with_new_attachments(shop: Shop, restarted: bool) 
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_a_document_that_is_told_late_is_not_taken_for_a_new_one(shop: Shop, restarted: bool) -> None:
     shop.documents.insert(1, attachments=OLD)
-    await shop.desk.step()
+    await shop.document_intake.step()
     shop.engine.move(T, StateType.RUNNING)
     shop.engine.move(T, StateType.COMPLETED)
     if restarted:  # before anybody has heard of the end
         shop.reopen()
     for _ in range(3):
-        await shop.desk.step()
+        await shop.document_intake.step()
     await shop.sweep()  # heard of, and not told yet
     for _ in range(3):
-        await shop.desk.step()
-    assert await shop.desk.assigned(T) in (True, False)
+        await shop.document_intake.step()
+    assert await shop.document_intake.assigned(T) in (True, False)
     assert attempts(shop) == 1
     shop.relay()
     await shop.step()

@@ -7,11 +7,11 @@ from contextlib import suppress
 from datetime import timedelta
 
 from skald_bridge.domain.errors import NotFound, Rejected, Unavailable
-from skald_bridge.domain.persistence import DIED, starts_again
+from skald_bridge.domain.persistent_tasks import DIED, starts_again
 from skald_bridge.domain.records import JournalRecord
 from skald_bridge.ports import Archive, Clock, Engine, Journal, Positions
-from skald_bridge.services.outlets import states_of
 from skald_bridge.services.relay import LINGER, Relay
+from skald_bridge.services.relays import states_of
 
 PATIENCE = timedelta(minutes=2)
 """For a document to be written; one that cannot be was set aside."""

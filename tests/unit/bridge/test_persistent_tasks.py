@@ -7,7 +7,7 @@ import pytest
 
 from skald_bridge.domain.documents import records_of
 from skald_bridge.domain.lifecycle import StateType as S
-from skald_bridge.domain.persistence import starts_again
+from skald_bridge.domain.persistent_tasks import starts_again
 from tests.unit.bridge.facts import TASK, history
 
 CRASHED = records_of(history(S.SCHEDULED, S.PENDING, S.RUNNING, S.CRASHED), task=TASK, class_name="Probe")[-1]
