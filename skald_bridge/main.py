@@ -15,7 +15,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from skald_bridge import connections
 from skald_bridge.adapters.clock import SystemClock
-from skald_bridge.adapters.memory import MemoryPulse
+from skald_bridge.adapters.memory_pulse import MemoryPulse
 from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.adapters.sqlite import (
     SqliteArchive,

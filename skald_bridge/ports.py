@@ -55,10 +55,6 @@ class Engine(Protocol):
         """Every task whose state is not terminal."""
         ...
 
-    async def ended_since(self, since: datetime) -> list[Task]:
-        """Every task with an end at or after ``since``."""
-        ...
-
     def changed_since(self, since: datetime | None) -> AsyncIterator[list[Task]]:
         """Live tasks and those that ended at or after ``since`` (``None``: all), in pages; some twice."""
         ...
@@ -378,18 +374,8 @@ class Pulse(Protocol):
         """An error that did not end the task, for people to see."""
         ...
 
-    async def heartbeat(self, task: TaskId, now: datetime) -> int | None:
-        """``None`` once it has expired."""
-        ...
-
-    async def exception(self, task: TaskId, now: datetime) -> str | None:
-        """What ended the task; ``None`` once it beats again."""
-        ...
-
-    async def error(self, task: TaskId, now: datetime) -> str | None: ...
-
     async def vitals(self, tasks: Sequence[TaskId], now: datetime) -> dict[TaskId, Vitals]:
-        """``heartbeat``, ``exception`` and ``error`` of many at once; tasks without any are missing."""
+        """The heartbeat, what ended it, and errors that did not, by task; what has expired is missing."""
         ...
 
     async def nodes(self, now: datetime) -> dict[NodeId, int]:

@@ -56,9 +56,6 @@ class Reading(Identity):
     async def live_tasks(self) -> list[Task]:
         return await self._filtered({"state": _LIVE})
 
-    async def ended_since(self, since: datetime) -> list[Task]:
-        return await self._filtered({"end_time": {"after_": since.isoformat()}})
-
     async def changed_since(self, since: datetime | None) -> AsyncIterator[list[Task]]:
         wanted: dict[str, Any] = {}
         if since is not None:

@@ -175,15 +175,6 @@ class RedisPulse:
         async with self.answering():
             await self._redis.set(_error(task), message, ex=self._ttl)
 
-    async def heartbeat(self, task: TaskId, now: datetime) -> int | None:
-        return _number(await self._get(_heartbeat(task)))
-
-    async def exception(self, task: TaskId, now: datetime) -> str | None:
-        return await self._get(_exception(task))
-
-    async def error(self, task: TaskId, now: datetime) -> str | None:
-        return await self._get(_error(task))
-
     async def vitals(self, tasks: Sequence[TaskId], now: datetime) -> dict[TaskId, Vitals]:
         """One round trip."""
         found: dict[TaskId, Vitals] = {}

@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from skald_bridge.adapters.memory import MemoryArchive, MemoryCursor, MemoryJournal, MemoryPulse
+from skald_bridge.adapters.memory_pulse import MemoryPulse
 from skald_bridge.adapters.mongo_archive import MongoArchive
 from skald_bridge.adapters.redis_pulse import RedisConfig, RedisPulse
 from skald_bridge.adapters.sqlite import SqliteArchive, SqliteCursor, SqliteJournal
@@ -22,6 +22,7 @@ from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.ports import Archive, Cursor, Journal, Pulse
 from tests.contract.records import AT
+from tests.services.memory_stores import MemoryArchive, MemoryCursor, MemoryJournal
 from tests.services.mongo import Mongo
 from tests.services.redis_server import RedisServer
 

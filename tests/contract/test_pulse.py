@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from skald_bridge.domain.effects import EndPulse
 from skald_bridge.domain.ids import NodeId
-from skald_bridge.domain.pulse import NodeBeat, NodeMode, Vitals
+from skald_bridge.domain.pulse import SILENT, NodeBeat, NodeMode, Vitals
 from skald_bridge.ports import Pulse
 from tests.contract.records import AT, task_id
 from tests.contract.stores import PulseUnderTest
@@ -21,7 +21,7 @@ async def test_five_beats_always_hold_more_than_three_values(pulse: Pulse) -> No
     for number in range(450):
         now = AT + number * PERIOD
         await pulse.beat([], [task], now)
-        seen.append(await pulse.heartbeat(task, now))
+        seen.append((await pulse.vitals([task], now)).get(task, SILENT).heartbeat)
     assert set(seen) == set(range(200))
     assert all(len(set(seen[at : at + 5])) > 3 for at in range(len(seen) - 5))
 
@@ -30,18 +30,18 @@ async def test_beats_at_one_moment_differ_too(pulse: Pulse) -> None:
     task, seen = task_id(), []
     for _ in range(5):
         await pulse.beat([], [task], AT)
-        seen.append(await pulse.heartbeat(task, AT))
+        seen.append((await pulse.vitals([task], AT)).get(task, SILENT).heartbeat)
     assert len(set(seen)) == 5
 
 
 async def test_a_beat_lives_8_seconds(tested: PulseUnderTest) -> None:
     task, pulse = task_id(), tested.pulse
     await pulse.beat([N1], [task], AT)
-    assert await pulse.heartbeat(task, AT) is not None
+    assert (await pulse.vitals([task], AT)).get(task, SILENT).heartbeat is not None
     assert (await pulse.nodes(AT)).keys() == {"n1"}
     assert 6 < await tested.beat_lives(task) <= 8
     assert 6 < await tested.node_lives(N1.id) <= 8
-    assert await pulse.heartbeat(task_id(), AT) is None
+    assert (await pulse.vitals([task_id()], AT)).get(task_id(), SILENT).heartbeat is None
     assert await tested.beat_lives(task_id()) == 0
 
 
@@ -51,8 +51,8 @@ async def test_ends_stay_an_hour(tested: PulseUnderTest) -> None:
         task = task_id()
         await pulse.beat([], [task], AT)
         await pulse.end([EndPulse(task, value, exception)], AT)
-        assert await pulse.heartbeat(task, AT) == value
-        assert await pulse.exception(task, AT) == exception
+        assert (await pulse.vitals([task], AT)).get(task, SILENT).heartbeat == value
+        assert (await pulse.vitals([task], AT)).get(task, SILENT).exception == exception
         assert 3590 < await tested.beat_lives(task) <= 3600
         left = await tested.exception_lives(task)
         assert 3590 < left <= 3600 if exception else left == 0
@@ -62,9 +62,9 @@ async def test_errors_that_end_nothing_stay_an_hour(tested: PulseUnderTest) -> N
     task, pulse = task_id(), tested.pulse
     await pulse.note_error(task, "frame 7 is broken 🎬", AT)
     await pulse.beat([], [task], AT)
-    assert await pulse.error(task, AT) == "frame 7 is broken 🎬"
+    assert (await pulse.vitals([task], AT)).get(task, SILENT).error == "frame 7 is broken 🎬"
     assert 3590 < await tested.error_lives(task) <= 3600
-    assert await pulse.error(task_id(), AT) is None
+    assert (await pulse.vitals([task_id()], AT)).get(task_id(), SILENT).error is None
 
 
 async def test_a_task_that_runs_again_beats_again(pulse: Pulse) -> None:
@@ -73,8 +73,8 @@ async def test_a_task_that_runs_again_beats_again(pulse: Pulse) -> None:
     beats = []
     for number in range(1, 4):
         await pulse.beat([], [task], AT + number * PERIOD)
-        beats.append(await pulse.heartbeat(task, AT + number * PERIOD))
-        assert await pulse.exception(task, AT + number * PERIOD) is None
+        beats.append((await pulse.vitals([task], AT + number * PERIOD)).get(task, SILENT).heartbeat)
+        assert (await pulse.vitals([task], AT + number * PERIOD)).get(task, SILENT).exception is None
     assert len(set(beats)) == 3 and all(beat in range(200) for beat in beats)
 
 
@@ -84,9 +84,9 @@ async def test_a_late_beat_does_not_overwrite_an_end(pulse: Pulse) -> None:
     await pulse.end([EndPulse(task, -1, "no such file")], AT + PERIOD)
     for late in (AT + PERIOD / 2, AT + PERIOD):
         await pulse.beat([], [task, other], late)
-    assert await pulse.heartbeat(task, AT + PERIOD) == -1
-    assert await pulse.exception(task, AT + PERIOD) == "no such file"
-    assert await pulse.heartbeat(other, AT + PERIOD) in range(200)
+    assert (await pulse.vitals([task], AT + PERIOD)).get(task, SILENT).heartbeat == -1
+    assert (await pulse.vitals([task], AT + PERIOD)).get(task, SILENT).exception == "no such file"
+    assert (await pulse.vitals([other], AT + PERIOD)).get(other, SILENT).heartbeat in range(200)
 
 
 async def test_nodes_count_up(pulse: Pulse) -> None:
@@ -103,7 +103,7 @@ async def test_the_vitals_of_many_at_once(pulse: Pulse) -> None:
     await pulse.beat([], [beating, complaining], AT)
     await pulse.note_error(complaining, "frame 7 is broken", AT)
     await pulse.end([EndPulse(failed, -1, "no such file")], AT)
-    beat = await pulse.heartbeat(beating, AT)
+    beat = (await pulse.vitals([beating], AT)).get(beating, SILENT).heartbeat
     assert await pulse.vitals([silent, failed, beating, complaining], AT) == {
         beating: Vitals(beat),
         failed: Vitals(-1, "no such file"),

@@ -144,7 +144,6 @@ async def test_history_follows_a_life(
     task = await engine.task(TaskId(str(run)))
     assert task.attempt == 2
     assert task.end is not None
-    assert task in await engine.ended_since(task.end)
     assert task.id not in [live.id for live in await engine.live_tasks()]
     assert task in await _changed(engine, task.end)
     assert task not in await _changed(engine, task.end + timedelta(seconds=1))

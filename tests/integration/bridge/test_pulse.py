@@ -8,13 +8,13 @@ from uuid import uuid4
 
 from prefect.client.orchestration import PrefectClient
 
-from skald_bridge.adapters.memory import MemoryPulse
+from skald_bridge.adapters.memory_pulse import MemoryPulse
 from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.domain.documents import records_of
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.mirror import Known
-from skald_bridge.domain.pulse import NodeBeat, NodeMode, RunningTask
+from skald_bridge.domain.pulse import SILENT, NodeBeat, NodeMode, RunningTask
 from skald_bridge.services.heartbeats import BUSY_NODES, IDLE_NODES, PERIOD, Heartbeats
 from skald_bridge.services.task_cache import TaskCache
 from skald_work_pools import messages
@@ -85,9 +85,9 @@ async def test_who_beats(engine: PrefectEngine, client: PrefectClient, deployed:
     beats = await pulse.nodes(clock.now())
     assert {here, gone} <= beats.keys()
     for task in (running, cancelling, stranded):
-        assert await pulse.heartbeat(task, clock.now()) is not None
+        assert (await pulse.vitals([task], clock.now())).get(task, SILENT).heartbeat is not None
     for task in quiet:
-        assert await pulse.heartbeat(task, clock.now()) is None
+        assert (await pulse.vitals([task], clock.now())).get(task, SILENT).heartbeat is None
     ours = pulse.heard[NodeId(here)]
     assert ours.mode is NodeMode.NODE and ours.task_types == ("Probe",)
     assert set(ours.tasks) == {RunningTask(task, "Probe", ours.id) for task in (running, cancelling)}
@@ -100,8 +100,8 @@ async def test_who_beats(engine: PrefectEngine, client: PrefectClient, deployed:
     clock.at += timedelta(seconds=6)
     await beat.step()
     assert gone not in await pulse.nodes(clock.now())
-    assert await pulse.heartbeat(stranded, clock.now()) is None
-    assert await pulse.heartbeat(running, clock.now()) is not None
+    assert (await pulse.vitals([stranded], clock.now())).get(stranded, SILENT).heartbeat is None
+    assert (await pulse.vitals([running], clock.now())).get(running, SILENT).heartbeat is not None
 
     idle[0] = True
     asked = beat.asked

@@ -17,7 +17,7 @@ from skald_bridge.adapters.redis_pulse import RedisConfig, RedisPulse, stale
 from skald_bridge.domain.effects import EndPulse
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.ids import NodeId, TaskId
-from skald_bridge.domain.pulse import NodeBeat, NodeMode, RunningTask
+from skald_bridge.domain.pulse import SILENT, NodeBeat, NodeMode, RunningTask
 from tests.services.redis_server import RedisServer, program, running_redis
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -137,7 +137,7 @@ async def test_a_bridge_started_anew_goes_on_counting(server: RedisServer) -> No
         async with RedisPulse(RedisConfig(server.host, server.port)) as pulse:
             now = NOW + number * timedelta(seconds=3)
             await pulse.beat([], [A], now)
-            seen.append(await pulse.heartbeat(A, now))
+            seen.append((await pulse.vitals([A], now)).get(A, SILENT).heartbeat)
     assert len(set(seen)) == 6
 
 

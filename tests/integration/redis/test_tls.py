@@ -20,6 +20,7 @@ from skald_blocks import RedisCache
 from skald_bridge.adapters.redis_pulse import RedisConfig, RedisPulse
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.ids import TaskId
+from skald_bridge.domain.pulse import SILENT
 from tests.services.redis_server import RedisServer
 
 HOST = "127.0.0.1"
@@ -70,7 +71,7 @@ async def test_tls(redis_server: RedisServer, tmp_path: Path) -> None:
     async with encrypted(redis_server, pem) as port:
         async with RedisPulse(RedisConfig(HOST, port, tls=True, ca_file=pem)) as pulse:
             await pulse.beat([], [task], NOW)
-            assert await pulse.heartbeat(task, NOW) is not None
+            assert (await pulse.vitals([task], NOW)).get(task, SILENT).heartbeat is not None
         client = RedisCache(host=HOST, port=port, tls=True, ca_file=str(pem)).get_async_client()
         async with client:
             assert await client.ping()

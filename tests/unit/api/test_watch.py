@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import pytest
 
-from skald_bridge.adapters.memory import MemoryPulse
+from skald_bridge.adapters.memory_pulse import MemoryPulse
 from skald_bridge.adapters.sqlite import SqliteArchive
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.api.backend import Backend

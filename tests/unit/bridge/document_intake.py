@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from skald_bridge.adapters.clock import SystemClock
-from skald_bridge.adapters.memory import MemoryArchive, MemoryJournal, MemoryPulse
+from skald_bridge.adapters.memory_pulse import MemoryPulse
 from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected, Unavailable
 from skald_bridge.domain.facts import State, Task
@@ -21,6 +21,7 @@ from skald_bridge.services.dependencies import Dependents
 from skald_bridge.services.document_intake import DocumentIntake
 from skald_bridge.services.mirror import Mirror
 from skald_bridge.wire.skalds import document_json
+from tests.services.memory_stores import MemoryArchive, MemoryJournal
 
 CLOCK = SystemClock()
 

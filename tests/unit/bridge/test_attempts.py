@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from skald_bridge.adapters.memory import MemoryPulse
+from skald_bridge.adapters.memory_pulse import MemoryPulse
 from skald_bridge.adapters.sqlite import SqliteJournal, SqlitePositions
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.domain.attempts import failure_before
 from skald_bridge.domain.documents import records_of
 from skald_bridge.domain.facts import State
 from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.domain.pulse import SILENT
 from skald_bridge.domain.records import JournalRecord
 from skald_bridge.services.dead_letters import DeadLetters
 from skald_bridge.services.relays import ERROR_TTL, to_people
@@ -79,9 +80,9 @@ async def test_the_error_is_told_once_while_the_task_goes_on(tmp_path: Path) -> 
         await journal.append([*old, *records[:3]])
         relay = to_people(journal, positions, pulse, clock, DeadLetters(None, clock))
         await relay.step()
-        assert await pulse.error(TASK, clock.now()) is None
+        assert (await pulse.vitals([TASK], clock.now())).get(TASK, SILENT).error is None
         await journal.append(records[3:])
         await relay.step()
-        assert await pulse.error(TASK, clock.now()) == "out of memory"
+        assert (await pulse.vitals([TASK], clock.now())).get(TASK, SILENT).error == "out of memory"
         await to_people(journal, positions, pulse, clock, DeadLetters(None, clock)).step()
         assert pulse.notes == 1

@@ -12,7 +12,6 @@ import orjson
 import pytest
 
 from skald_bridge.adapters.clock import SystemClock
-from skald_bridge.adapters.memory import MemoryArchive, MemoryJournal
 from skald_bridge.adapters.prefect_unreadable import is_stub, read_around
 from skald_bridge.adapters.sqlite import SqliteArchive, SqliteJournal
 from skald_bridge.adapters.sqlite_dead_letters import SqliteDeadLetters, ask_again
@@ -29,6 +28,7 @@ from skald_bridge.services.relay import Relay
 from skald_bridge.services.replays import Replays
 from skald_bridge.wire.topics import rejection_of
 from tests.contract.records import AT, task_id
+from tests.services.memory_stores import MemoryArchive, MemoryJournal
 from tests.unit.bridge.facts import history, state, task
 from tests.unit.bridge.test_relay import Positions
 

@@ -9,7 +9,6 @@ from unittest.mock import AsyncMock
 import pytest
 
 from skald_bridge.adapters.clock import SystemClock
-from skald_bridge.adapters.memory import MemoryArchive, MemoryJournal
 from skald_bridge.domain.dependencies import HELD
 from skald_bridge.domain.facts import Task
 from skald_bridge.domain.ids import TaskId
@@ -19,6 +18,7 @@ from skald_bridge.services.dependencies import Dependents
 from skald_bridge.services.persistent_tasks import revivals
 from skald_bridge.services.task_cache import TaskCache
 from tests.contract.records import document, record, task_id
+from tests.services.memory_stores import MemoryArchive, MemoryJournal
 from tests.unit.bridge.facts import state, task
 
 CLOCK = SystemClock()

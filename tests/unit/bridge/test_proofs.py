@@ -11,12 +11,12 @@ from unittest.mock import AsyncMock
 import pytest
 
 from skald_bridge.adapters.clock import SystemClock
-from skald_bridge.adapters.memory import MemoryArchive, MemoryJournal
 from skald_bridge.domain.facts import State, StateHint
 from skald_bridge.domain.ids import StateId, TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.services.intake import FEW, Inbox, Intake
 from skald_bridge.services.mirror import Mirror
+from tests.services.memory_stores import MemoryArchive, MemoryJournal
 from tests.services.poll import auntil
 from tests.unit.bridge.facts import TASK, hints, history, task
 

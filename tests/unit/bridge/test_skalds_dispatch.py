@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from unittest.mock import AsyncMock
 
 from skald_bridge.adapters.clock import SystemClock
-from skald_bridge.adapters.memory import MemoryArchive, MemoryJournal, MemoryPulse
+from skald_bridge.adapters.memory_pulse import MemoryPulse
 from skald_bridge.domain.commands import NewTask
 from skald_bridge.domain.ids import NodeId, TaskId
 from skald_bridge.domain.pulse import NodeMode
 from skald_bridge.domain.skalds_nodes import SkaldsNode
 from skald_bridge.services.mirror import Mirror
 from skald_bridge.services.skalds_dispatch import LOOKS_AGAIN, SkaldsDispatch
+from tests.services.memory_stores import MemoryArchive, MemoryJournal
 
 CLOCK = SystemClock()
 

@@ -7,13 +7,13 @@ from unittest.mock import AsyncMock
 import pytest
 
 from skald_bridge.adapters.clock import SystemClock
-from skald_bridge.adapters.memory import MemoryArchive, MemoryJournal
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.services.commands import Commands, Updated
 from skald_bridge.services.dependencies import Dependents
 from skald_bridge.services.mirror import Mirror
 from tests.contract.records import document, task_id
+from tests.services.memory_stores import MemoryArchive, MemoryJournal
 from tests.unit.bridge.facts import TASK, state, task
 
 OLD, NEW = {"frameRate": 25}, {"frameRate": 50}
