@@ -1,4 +1,4 @@
-"""The one place that knows the concrete adapters."""
+"""Puts the bridge together: with ``connections`` and ``stored``, the one place that knows the concrete adapters."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from skald_bridge import connections
 from skald_bridge.adapters.clock import SystemClock
 from skald_bridge.adapters.memory_pulse import MemoryPulse
 from skald_bridge.adapters.prefect import PrefectEngine
+from skald_bridge.adapters.prefect_pool import ensure_pool as ensure_pool
+from skald_bridge.adapters.prefect_pool import ensure_pools as ensure_pools
+from skald_bridge.adapters.prefect_pool import waiting as waiting
 from skald_bridge.adapters.sqlite import (
     SqliteArchive,
     SqliteCursor,
@@ -31,8 +34,8 @@ from skald_bridge.api.access import Access, check_access
 from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.dead_letters import Kind
 from skald_bridge.domain.lifecycle import TERMINAL
-from skald_bridge.domain.retention import RECORDINGS, Stored
-from skald_bridge.ports import Archive, Engine, Journal, Peers
+from skald_bridge.domain.retention import RECORDINGS
+from skald_bridge.ports import Engine, Peers
 from skald_bridge.services.bridge import Bridge, Outside, Stores
 from skald_bridge.services.dead_letters import DeadLetters
 from skald_bridge.services.persistent_tasks import revivals
@@ -54,30 +57,6 @@ async def engine() -> AsyncIterator[Engine]:
     """Prefect at ``PREFECT_API_URL``."""
     async with PrefectEngine() as prefect:
         yield prefect
-
-
-@asynccontextmanager
-async def journal(path: Path) -> AsyncIterator[Journal]:
-    """The embedded journal for reading, also while a bridge writes it.
-
-    Raises:
-        NotFound: there is none at ``path``.
-    """
-    async with SqliteFile(path, write=False) as file:
-        yield SqliteJournal(file)
-
-
-@asynccontextmanager
-async def archive(path: Path) -> AsyncIterator[Archive]:
-    """The embedded archive for reading; it is in the journal's file."""
-    async with SqliteFile(path, write=False) as file:
-        yield SqliteArchive(file)
-
-
-async def stored(path: Path) -> Stored:
-    """What the file at ``path`` takes and holds, also while a bridge writes it. Raises as ``journal``."""
-    async with SqliteFile(path, write=False) as file:
-        return await SqliteRetention(file).stored()
 
 
 @asynccontextmanager
@@ -217,7 +196,6 @@ async def _answering(
     made: Bridge, path: Path, settings: Settings, bound: socket.socket
 ) -> AsyncIterator[None]:
     """The REST API of ``made``, over what it writes at ``path``."""
-    from skald_bridge.adapters.prefect_pool import waiting
     from skald_bridge.api.app import make_app
     from skald_bridge.api.backend import Backend
     from skald_bridge.api.server import limits, serving

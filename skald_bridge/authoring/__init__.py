@@ -1,4 +1,8 @@
-"""What flow authors import: task types, live attachments, progress, recordings, Skalds workers."""
+"""What flow authors import: task types, live attachments, progress, recordings, Skalds workers.
+
+All of it works in a run of any Prefect worker, and in a plain call in a test; on a node, updates and pauses reach the
+task, too. Nothing here asks a service before user code runs.
+"""
 
 from skald_bridge.authoring.attachments import Attachments
 from skald_bridge.authoring.declaration import task_type

@@ -25,4 +25,4 @@ def finish_in_time(finish: Callable[[], None]) -> None:
 
     EventsWorker.instance()
     with suppress(RuntimeError):
-        threading._register_atexit(end)  # type: ignore[attr-defined]
+        threading._register_atexit(end)  # type: ignore[attr-defined]  # noqa: SLF001

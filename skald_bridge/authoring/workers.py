@@ -69,7 +69,7 @@ def flow_from_worker(
         run_worker(worker, attachments)
 
     # Prefect finds a flow again by module and name: the caller's module, where this call is made once more.
-    caller = sys._getframe(1).f_globals
+    caller = sys._getframe(1).f_globals  # noqa: SLF001
     run.__annotations__["attachments"] = model
     run.__module__ = caller.get("__name__", worker.__module__)
     run.__name__ = run.__qualname__ = f"{worker.__name__}_task_type"

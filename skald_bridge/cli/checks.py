@@ -176,7 +176,7 @@ def journal(settings: Settings) -> Check:
     kept = f"what has ended is kept for {days:g} days" if days else "what has ended is kept for ever"
     if not path.is_file():
         return Check("journal", "ok", f"none yet; {kept}", required=False)
-    from skald_bridge.main import stored
+    from skald_bridge.stored import stored
 
     try:
         found = asyncio.run(stored(path))

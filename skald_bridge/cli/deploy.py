@@ -36,7 +36,7 @@ def deploy(
     connect(invocation(context).settings())
     chosen = folder if folder is not None else _bundled()
     pools = _pools(chosen / "prefect.yaml", name or [])
-    from skald_bridge.adapters.prefect_pool import ensure_pools
+    from skald_bridge.main import ensure_pools
 
     for made in asyncio.run(ensure_pools(pools)):
         say(f"created work pool {made}, type skald")

@@ -18,7 +18,7 @@ def pool(
 ) -> None:
     """Create a work pool for nodes, where it is missing."""
     connect(invocation(context).settings())
-    from skald_bridge.adapters.prefect_pool import ensure_pool
+    from skald_bridge.main import ensure_pool
 
     created = asyncio.run(ensure_pool(name))
     say(f"{'created' if created else 'there already'}: work pool {name}, type skald")

@@ -68,15 +68,13 @@ def letter_json(letter: DeadLetter) -> dict[str, Any]:
 
 
 async def _read(path: Path) -> list[DeadLetter]:
-    from skald_bridge.adapters.sqlite_dead_letters import SqliteDeadLetters
-    from skald_bridge.adapters.sqlite_file import SqliteFile
+    from skald_bridge.stored import dead_letters
 
-    async with SqliteFile(path, write=False) as file:
-        return await SqliteDeadLetters(file).newest()
+    return await dead_letters(path)
 
 
 def _replay(path: Path, letters: list[DeadLetter], ids: list[str] | None) -> None:
-    from skald_bridge.adapters.sqlite_dead_letters import ask_again
+    from skald_bridge.stored import ask_again
 
     if ids is not None and not ids:
         raise InvalidInput("No item is named.", remedy="Name some by their ids, or add --all.")

@@ -30,7 +30,7 @@ def why(
     """Say why a task is where it is: refusals, lease, its pool."""
 
     async def body(engine: Engine) -> None:
-        from skald_bridge.adapters.prefect_pool import waiting
+        from skald_bridge.main import waiting
 
         task = await find_task(engine, id_)
         now = datetime.now(UTC)

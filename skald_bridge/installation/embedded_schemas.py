@@ -17,7 +17,7 @@ REMEMBERED = 1000
 
 def install(validator: Any = None) -> None:
     """For this process; ``validator`` is the class that Prefect checks with."""
-    checks = validator or validation._VALIDATOR
+    checks = validator or validation._VALIDATOR  # noqa: SLF001
     check = checks.check_schema
     sound: FIFOCache[str, bool] = FIFOCache(REMEMBERED)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from prefect.client.orchestration import get_client
 
-from skald_bridge.adapters.prefect_pool import ensure_pool
+from skald_bridge.main import ensure_pool
 from skald_bridge.modes.catalog import Type
 from skald_bridge.modes.typefile import write
 from skald_bridge.settings import Settings

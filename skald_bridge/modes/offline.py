@@ -82,7 +82,7 @@ def _state(given: Json) -> Json:
     return {"id": str(uuid4()), "timestamp": _now(), **{k: v for k, v in given.items() if v is not None}}
 
 
-def application(memory: Memory) -> Starlette:
+def application(memory: Memory) -> Starlette:  # noqa: C901
     """The HTTP face of ``memory``; an unknown address is 404, as a server says of what does not exist."""
 
     async def version(_: Request) -> Response:

@@ -82,7 +82,7 @@ def _free_port() -> int:
 
 
 def _make_pools() -> None:
-    from skald_bridge.adapters.prefect_pool import ensure_pools
+    from skald_bridge.main import ensure_pools
 
     asyncio.run(ensure_pools(POOLS))
 

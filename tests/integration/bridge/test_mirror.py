@@ -12,7 +12,7 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.states import AwaitingRetry, Completed
 
-from skald_bridge import main
+from skald_bridge import main, stored
 from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.domain.documents import GONE
 from skald_bridge.domain.errors import NotFound, Rejected
@@ -38,7 +38,7 @@ async def running(path: Path) -> AsyncIterator[Bridge]:
 
 async def records(path: Path, task: UUID) -> list[JournalRecord]:
     with suppress(NotFound):
-        async with main.journal(path) as journal:
+        async with stored.journal(path) as journal:
             return [record for _, record in await journal.read(task=TaskId(str(task)))]
     return []
 
@@ -55,7 +55,7 @@ async def finished(path: Path, run: UUID) -> TaskDocument:
     """The document once it is closed."""
 
     async def closed() -> TaskDocument | None:
-        async with main.archive(path) as archive:
+        async with stored.archive(path) as archive:
             document = await archive.get(TaskId(str(run)))
         return document if document is not None and document.lifecycle in _CLOSED else None
 
@@ -107,7 +107,7 @@ async def test_what_happened_while_it_was_away(
         for run in (before, between):
             found = await settled(path, run, 4)
             assert [r.id for r in found] == [s.id for s in await engine.history(TaskId(str(run)))]
-        async with main.archive(path) as archive:
+        async with stored.archive(path) as archive:
             document = await archive.get(TaskId(str(between)))
     assert document is not None and document.exception == "ffmpeg ended with 1"
 
@@ -145,7 +145,7 @@ async def test_new_attachments_reach_the_archive(
 ) -> None:
     path = tmp_path / "journal.db"
     run = await start(client, deployed)
-    async with running(path) as bridge, main.archive(path) as archive:
+    async with running(path) as bridge, stored.archive(path) as archive:
         await settled(path, run, 1)
         await engine.update(TaskId(str(run)), {"segmentSeconds": 3}, timeout=5)
         bridge.sweep.gap()
@@ -183,7 +183,7 @@ async def test_rebuilt_from_prefect_it_is_the_same(
     await main.rebuild(anew)
     for run in runs:
         assert await records(anew, run) == await records(path, run)
-    async with main.archive(path) as old, main.archive(anew) as new:
+    async with stored.archive(path) as old, stored.archive(anew) as new:
         ids = [TaskId(str(run)) for run in runs]
         assert await old.read(ids) == await new.read(ids)
 

@@ -12,7 +12,7 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.states import AwaitingRetry
 
-from skald_bridge import main
+from skald_bridge import main, stored
 from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.adapters.sqlite import SqliteArchive, SqliteCursor, SqlitePositions
 from skald_bridge.adapters.sqlite_file import SqliteFile
@@ -91,6 +91,6 @@ async def test_what_is_pruned_stays_away_and_returns_whole_when_it_begins_again(
 
 
 async def _status(path: Path, run: UUID) -> LifecycleStatus | None:
-    async with main.archive(path) as archive:
+    async with stored.archive(path) as archive:
         found = await archive.get(TaskId(str(run)))
     return found.lifecycle if found is not None else None
