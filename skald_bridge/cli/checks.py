@@ -25,6 +25,7 @@ from skald_bridge.installation.embedded import HOST
 from skald_bridge.installation.ports_in_use import check_free, listens
 from skald_bridge.settings import Settings
 from skald_bridge.settings.file import environment_names
+from skald_bridge.settings.without_effect import without_effect
 
 Status = Literal["ok", "warning", "failed"]
 LEAST_SPACE = 500_000_000
@@ -52,6 +53,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield from (check(settings) for check in (folder, space, journal))
     yield from services(settings)
     yield from unknown_variables()
+    yield from set_in_vain(settings)
 
 
 def python() -> Check:
@@ -223,6 +225,15 @@ def unknown_variables() -> Iterator[Check]:
             near = difflib.get_close_matches(name, known, 1)
             remedy = f"Did you mean {near[0]}?" if near else "`skald init` lists all settings."
             yield Check(name, "warning", "this variable sets nothing", remedy, required=False)
+
+
+def set_in_vain(settings: Settings) -> Iterator[Check]:
+    """Settings of Skalds' that are accepted and have no effect here."""
+    for field, why in without_effect(settings):
+        name = environment_names(field)[0]
+        yield Check(
+            name, "warning", f"has no effect here: {why}", f"Remove {name}, or leave it.", required=False
+        )
 
 
 def _existing(path: Path) -> Path:

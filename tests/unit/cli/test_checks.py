@@ -88,6 +88,13 @@ def test_a_misspelt_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(check.name, check.remedy) for check in found] == [("SKALD_GRACCE", "Did you mean SKALD_GRACE?")]
 
 
+def test_settings_without_effect_are_said_to_have_none() -> None:
+    assert list(checks.set_in_vain(Settings())) == []
+    found = list(checks.set_in_vain(Settings(dispatcher_interval=1, monitor_task_interval=3)))
+    assert [(check.name, check.status) for check in found] == [("DISPATCHER_INTERVAL", "warning")]
+    assert "documents are heard of as they change" in found[0].detail
+
+
 @pytest.mark.parametrize(
     ("free", "status"), [(100_000_000, "failed"), (1_000_000_000, "warning"), (50_000_000_000, "ok")]
 )
