@@ -15,7 +15,7 @@ from skald_bridge.adapters.sqlite_dead_letters import SqliteDeadLetters
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.adapters.sqlite_retention import SqliteRetention
 from skald_bridge.domain.dead_letters import DeadLetter
-from skald_bridge.domain.retention import Stored
+from skald_bridge.domain.retention import StoredSize
 from skald_bridge.ports import Archive, Journal
 
 
@@ -37,7 +37,7 @@ async def archive(path: Path) -> AsyncIterator[Archive]:
         yield SqliteArchive(file)
 
 
-async def stored(path: Path) -> Stored:
+async def stored(path: Path) -> StoredSize:
     """What the file at ``path`` takes and holds, also while a bridge writes it. Raises as ``journal``."""
     async with SqliteFile(path, write=False) as file:
         return await SqliteRetention(file).stored()

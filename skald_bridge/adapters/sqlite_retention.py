@@ -11,7 +11,7 @@ from skald_bridge.adapters import sqlite_file
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import CLOSED, LifecycleStatus
-from skald_bridge.domain.retention import READS, Delivered, Feed, Mark, Pruned, Stored
+from skald_bridge.domain.retention import READS, Delivered, Feed, Mark, Pruned, StoredSize
 
 LOOKED_AT = 40
 """Documents of one transaction."""
@@ -124,10 +124,10 @@ class SqliteRetention:
 
         await self._file.run(work)
 
-    async def stored(self) -> Stored:
+    async def stored(self) -> StoredSize:
         """What there is."""
 
-        def work(connection: sqlite3.Connection) -> Stored:
+        def work(connection: sqlite3.Connection) -> StoredSize:
             sql = """
                 SELECT coalesce(json_extract(body, '$.ended'), json_extract(body, '$.updated'))
                 FROM archive WHERE lifecycle = ? ORDER BY created LIMIT 1
@@ -140,7 +140,7 @@ class SqliteRetention:
                 _pragma(connection, "freelist_count") * page,
             )
             shrinks = _pragma(connection, "auto_vacuum") != 0 or size < sqlite_file.CONVERTED
-            return Stored(size, free, oldest, shrinks)
+            return StoredSize(size, free, oldest, shrinks)
 
         return await self._file.run(work)
 

@@ -47,7 +47,7 @@ class Requests:
 
 
 @dataclass(frozen=True)
-class Facts:
+class MetricFacts:
     """What one answer is made of."""
 
     backend: Backend
@@ -59,7 +59,7 @@ class Facts:
 async def exposition(backend: Backend, requests: Requests, clients: int) -> bytes:
     """Raises ``Unavailable`` when the archive cannot be read."""
     found = (await skalds(backend)).values()
-    facts = Facts(backend, clients, list(found), await backend.archive.statuses())
+    facts = MetricFacts(backend, clients, list(found), await backend.archive.statuses())
     registry = CollectorRegistry()
     registry.register(_Collected([*_bridge(facts), *_fleet(facts), *_sylklabs(facts)]))
     return generate_latest(registry) + generate_latest(requests.registry)
@@ -73,7 +73,7 @@ class _Collected(Collector):
         yield from self._metrics
 
 
-def _bridge(facts: Facts) -> Iterator[Metric]:
+def _bridge(facts: MetricFacts) -> Iterator[Metric]:
     bridge = facts.backend.bridge
     yield _counter("skald_states_mirrored", "States written to the journal.", {(): bridge.mirror.journaled})
     yield _counter("skald_sweep_passes", "Complete looks at Prefect.", {(): bridge.sweep.passes})
@@ -116,7 +116,7 @@ def _bridge(facts: Facts) -> Iterator[Metric]:
     yield _gauge("skald_uptime_seconds", "Since the bridge was started.", {(): uptime.total_seconds()})
 
 
-def _fleet(facts: Facts) -> Iterator[Metric]:
+def _fleet(facts: MetricFacts) -> Iterator[Metric]:
     by_status: dict[tuple[str, ...], float] = {
         (status, kind): 0 for status in ("online", "offline") for kind in ("node", "edge")
     }
@@ -133,7 +133,7 @@ def _fleet(facts: Facts) -> Iterator[Metric]:
     yield _gauge("skald_live_heartbeats", "Tasks whose process is at work.", {(): live})
 
 
-def _sylklabs(facts: Facts) -> Iterator[Metric]:
+def _sylklabs(facts: MetricFacts) -> Iterator[Metric]:
     """A node is a worker to them; the pool is all nodes that are online."""
     online = [skald for skald in facts.skalds if skald.online]
     busy = sum(bool(skald.tasks) for skald in online)

@@ -27,7 +27,7 @@ from prefect.exceptions import ObjectNotFound
 from skald_bridge.authoring.live import Answer, Live
 from skald_work_pools import messages
 from skald_work_pools.attachments import next_revision, update_id_of
-from skald_work_pools.messages import Applied, Update
+from skald_work_pools.messages import Update, UpdateApplied
 from skald_work_pools.retrying import LOUD, insist
 
 _RETRY_AFTER = 1.0
@@ -119,19 +119,19 @@ class EventUpdates:
         """One that a broken stream has kept from being sent is sent on the next."""
         while (answer := self._unsent or await self._answers.get()) is not None:
             self._unsent = answer
-            if isinstance(answer, Applied):
+            if isinstance(answer, UpdateApplied):
                 await self._keep(answer, api)
             await outgoing.emit(self._event(answer))
             self._unsent = None
 
-    async def _keep(self, answer: Applied, api: PrefectClient) -> None:
+    async def _keep(self, answer: UpdateApplied, api: PrefectClient) -> None:
         """A retry of the run starts with the newest attachments."""
         try:
             await insist(lambda: self._store(answer, api), "attachments")
         except (httpx.HTTPError, ObjectNotFound) as error:
             _log.warning("the attachments of update %s are not kept: %s", answer.update_id, error)
 
-    async def _store(self, answer: Applied, api: PrefectClient) -> None:
+    async def _store(self, answer: UpdateApplied, api: PrefectClient) -> None:
         run = await api.read_flow_run(self._run_id)
         parameters = {**run.parameters, self._parameter: answer.attachments}
         await api.update_flow_run(self._run_id, parameters=parameters)
@@ -139,12 +139,12 @@ class EventUpdates:
 
     def _event(self, answer: Answer) -> Event:
         told: dict[str, Any] = {"update_id": answer.update_id, "revision": answer.revision}
-        if isinstance(answer, Applied):
+        if isinstance(answer, UpdateApplied):
             told["attachments"] = answer.attachments
         else:
             told["reason"] = answer.reason
         return Event(
-            event=messages.UPDATE_APPLIED if isinstance(answer, Applied) else messages.UPDATE_REJECTED,
+            event=messages.UPDATE_APPLIED if isinstance(answer, UpdateApplied) else messages.UPDATE_REJECTED,
             resource=Resource({messages.RESOURCE_ID: self._resource}),
             payload={**told, "node": platform.node()},
         )

@@ -19,10 +19,10 @@ from pydantic import BaseModel, ValidationError
 
 from skald_bridge.authoring.problems import describe
 from skald_bridge.authoring.revisions import Candidate, pick_spelling
-from skald_work_pools.messages import Applied, Rejected, Update
+from skald_work_pools.messages import Update, UpdateApplied, UpdateRejected
 
 T = TypeVar("T", bound=BaseModel)
-Answer = Applied | Rejected
+Answer = UpdateApplied | UpdateRejected
 ENDED = "the task ended before it took the update"
 _REMEMBERED = 256
 
@@ -233,11 +233,11 @@ class Live(Generic[T]):
     def _take(self, candidate: Candidate[T]) -> None:
         update = candidate.update
         self._value, self._revision = candidate.value, update.revision
-        self._reply(Applied(update.update_id, update.revision, _dump(candidate.value)))
+        self._reply(UpdateApplied(update.update_id, update.revision, _dump(candidate.value)))
 
     def _refuse(self, candidates: Iterable[Candidate[T]], reason: str) -> None:
         for update in (candidate.update for candidate in candidates):
-            self._reply(Rejected(update.update_id, update.revision, reason or "refused by the task"))
+            self._reply(UpdateRejected(update.update_id, update.revision, reason or "refused by the task"))
 
     def _reply(self, answer: Answer) -> None:
         with self._condition:

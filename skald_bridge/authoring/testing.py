@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from skald_bridge.authoring.live import Live
 from skald_work_pools.attachments import merge
-from skald_work_pools.messages import Applied, Rejected, Update
+from skald_work_pools.messages import Update, UpdateApplied, UpdateRejected
 
 
 class Sent:
@@ -25,14 +25,14 @@ class Sent:
     def __init__(self, changes: dict[str, Any]) -> None:
         self.id = uuid4().hex
         self.changes = changes
-        self.answer: Applied | Rejected | None = None
+        self.answer: UpdateApplied | UpdateRejected | None = None
         self._answered = threading.Event()
 
-    def settle(self, answer: Applied | Rejected) -> None:
+    def settle(self, answer: UpdateApplied | UpdateRejected) -> None:
         self.answer = answer
         self._answered.set()
 
-    def wait(self, timeout: float = 5.0) -> Applied | Rejected:
+    def wait(self, timeout: float = 5.0) -> UpdateApplied | UpdateRejected:
         """The answer, for flows that run on another thread.
 
         Raises:
@@ -44,12 +44,12 @@ class Sent:
 
     @property
     def applied(self) -> bool:
-        return isinstance(self.answer, Applied)
+        return isinstance(self.answer, UpdateApplied)
 
     @property
     def reason(self) -> str | None:
         """Why it was refused."""
-        return self.answer.reason if isinstance(self.answer, Rejected) else None
+        return self.answer.reason if isinstance(self.answer, UpdateRejected) else None
 
 
 class Feed:
@@ -79,7 +79,7 @@ class Feed:
             for sent in early:
                 self._deliver(live, sent)
 
-    def answered(self, answer: Applied | Rejected) -> None:
+    def answered(self, answer: UpdateApplied | UpdateRejected) -> None:
         self._sent[answer.update_id].settle(answer)
 
     def _deliver(self, live: Live[Any], sent: Sent) -> None:

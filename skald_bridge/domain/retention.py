@@ -63,7 +63,7 @@ class Pruned:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredSize:
     """The SQLite file; sizes in bytes."""
 
     size: int

@@ -207,7 +207,7 @@ class PartedJob:
         self, parts: Sequence[Part], measures: Measures, findings: Findings, shown: Probe, pictures: int
     ) -> sheet.Sheet:
         bands = [
-            sheet.Part(part.start, part.end, f"{worked.node}  ·  {_dressed(worked.dress)}")
+            sheet.SheetPart(part.start, part.end, f"{worked.node}  ·  {_dressed(worked.dress)}")
             for part, worked in self._done(parts)
         ]
         return sheet.Sheet(self._title, shown.line, findings, measures, bands, pictures=pictures)

@@ -28,7 +28,7 @@ _PARTS = ("#2e7d6b", "#6b5b95", "#a85751", "#3f6fa3", "#8a7a2f", "#5f7d3a")
 
 
 @dataclass(frozen=True)
-class Part:
+class SheetPart:
     """A segment of the finished video, as the sheet names it."""
 
     start: float
@@ -44,7 +44,7 @@ class Sheet:
     subtitle: str
     findings: Findings
     measures: Measures
-    parts: Sequence[Part] = field(default_factory=tuple)
+    parts: Sequence[SheetPart] = field(default_factory=tuple)
     columns: int = 4
     pictures: int = 16
 

@@ -27,7 +27,7 @@ _STARTED_WITHIN = 10.0
 Json = dict[str, Any]
 
 
-class Memory:
+class OfflineServer:
     """The rows a run makes. Times are ISO 8601, UTC."""
 
     def __init__(self, labels: Mapping[str, str] | None = None) -> None:
@@ -82,7 +82,7 @@ def _state(given: Json) -> Json:
     return {"id": str(uuid4()), "timestamp": _now(), **{k: v for k, v in given.items() if v is not None}}
 
 
-def application(memory: Memory) -> Starlette:  # noqa: C901
+def application(memory: OfflineServer) -> Starlette:  # noqa: C901
     """The HTTP face of ``memory``; an unknown address is 404, as a server says of what does not exist."""
 
     async def version(_: Request) -> Response:
@@ -175,7 +175,9 @@ def offline_api(labels: Mapping[str, str] | None = None) -> Iterator[str]:
     """The API's URL while the block lasts; ``labels`` are put on every run."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(application(Memory(labels)), log_config=None, lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(application(OfflineServer(labels)), log_config=None, lifespan="off")
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     listening.listen()
     thread.start()

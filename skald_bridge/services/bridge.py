@@ -42,7 +42,7 @@ from skald_bridge.services.loop import Loop, Wake
 from skald_bridge.services.mirror import Mirror
 from skald_bridge.services.recording_collector import RecordingCollector
 from skald_bridge.services.relay import Feed, Relay
-from skald_bridge.services.replays import Asked, Replays
+from skald_bridge.services.replays import ReplayRequests, Replays
 from skald_bridge.services.retention import Retention
 from skald_bridge.services.skalds_dispatch import SkaldsDispatch
 from skald_bridge.services.sweep import Sweep
@@ -63,7 +63,7 @@ class Stores:
     recordings: Recordings
     ends: Feed[JournalRecord]
     overdue: Overdue
-    asked: Asked
+    asked: ReplayRequests
     owed: Callable[[TaskId], Awaitable[bool]]
 
 

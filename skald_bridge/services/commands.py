@@ -36,7 +36,7 @@ _REMEMBERED = 10_000
 _OWN_ID = "For another task, give it an id of its own."
 
 
-class Ended(Rejected):
+class AlreadyEnded(Rejected):
     """The id is that of a task that has ended, and that can begin again."""
 
 
@@ -86,7 +86,7 @@ class Commands:
     async def start(self, new: NewTask) -> bool:
         """Whether it is new; a repeat changes nothing while the task has not ended.
 
-        Raises as ``create``, also ``Ended``, ``GoesOn``.
+        Raises as ``create``, also ``AlreadyEnded``, ``GoesOn``.
         """
         known = await self._archive.get(new.id)
         if known is not None and await self._is_lent(known, new):
@@ -108,7 +108,7 @@ class Commands:
                 raise
             return True
         if made.state is not None and made.state.type.terminal:
-            raise Ended(
+            raise AlreadyEnded(
                 f"id: task {new.id} has ended already: it is {made.state.name}",
                 remedy=f"To run it once more, set its lifecycleStatus to Created. {_OWN_ID}",
             )

@@ -16,7 +16,7 @@ from skald_bridge.domain.errors import InvalidInput, NotFound, Unavailable
 from skald_bridge.domain.ids import NodeId, TaskId, check_id
 from skald_bridge.domain.lifecycle import CLOSED, LifecycleStatus
 from skald_bridge.ports import Clock, Documents, Found
-from skald_bridge.services.commands import REFUSALS, Commands, Ended, GoesOn, side_by_side
+from skald_bridge.services.commands import REFUSALS, AlreadyEnded, Commands, GoesOn, side_by_side
 from skald_bridge.wire.skalds import LONGEST_NAME, new_task_of, read_submitted
 
 BATCH = 200
@@ -194,7 +194,7 @@ class DocumentIntake:
         try:
             if not await self._commands.start(new):
                 await self._commands.tell_again(new.id)
-        except Ended:
+        except AlreadyEnded:
             if not await self._is_anew(found, new.id):
                 return False
             await self._commands.restart(new)

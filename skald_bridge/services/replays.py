@@ -16,7 +16,7 @@ PERIOD = 5.0
 _log = logging.getLogger("skald_bridge.dead_letters")
 
 
-class Asked(Protocol):
+class ReplayRequests(Protocol):
     """Items that somebody wants handled again."""
 
     async def asked_again(self) -> list[DeadLetter]: ...
@@ -29,7 +29,7 @@ class Replays:
 
     def __init__(
         self,
-        asked: Asked,
+        asked: ReplayRequests,
         dead_letters: DeadLetters,
         *,
         record: Callable[[Received], Awaitable[None]] | None,

@@ -2,15 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skald_work_pools.messages import Applied, Rejected, Run, Update, Warm, decode, encode
+from skald_work_pools.messages import Run, Update, UpdateApplied, UpdateRejected, Warm, decode, encode
 
 json_objects = st.dictionaries(st.text(), st.none() | st.integers() | st.text() | st.lists(st.integers()))
 messages = st.one_of(
     st.builds(Run, flow_run=json_objects, entrypoint=st.text(), path=st.text(), env=st.just({})),
     st.builds(Update, update_id=st.text(), revision=st.integers(1), attachments=json_objects),
     st.builds(Warm, pid=st.integers(1)),
-    st.builds(Applied, update_id=st.text(), revision=st.integers(1), attachments=json_objects),
-    st.builds(Rejected, update_id=st.text(), revision=st.integers(1), reason=st.text()),
+    st.builds(UpdateApplied, update_id=st.text(), revision=st.integers(1), attachments=json_objects),
+    st.builds(UpdateRejected, update_id=st.text(), revision=st.integers(1), reason=st.text()),
 )
 
 

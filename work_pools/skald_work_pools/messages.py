@@ -143,7 +143,7 @@ class Emitted:
 
 
 @dataclass(frozen=True)
-class Applied:
+class UpdateApplied:
     """Child to node: user code has the revision. ``attachments`` as validated, dumped by alias."""
 
     kind: ClassVar[str] = "applied"
@@ -153,7 +153,7 @@ class Applied:
 
 
 @dataclass(frozen=True)
-class Rejected:
+class UpdateRejected:
     """Child to node: validation or user code refused the revision."""
 
     kind: ClassVar[str] = "rejected"
@@ -162,9 +162,10 @@ class Rejected:
     reason: str
 
 
-Message = Run | Update | Warm | Hooks | Stated | Logged | Emitted | Applied | Rejected
+Message = Run | Update | Warm | Hooks | Stated | Logged | Emitted | UpdateApplied | UpdateRejected
 _KINDS: dict[str, type[Message]] = {
-    cls.kind: cls for cls in (Run, Update, Warm, Hooks, Stated, Logged, Emitted, Applied, Rejected)
+    cls.kind: cls
+    for cls in (Run, Update, Warm, Hooks, Stated, Logged, Emitted, UpdateApplied, UpdateRejected)
 }
 
 

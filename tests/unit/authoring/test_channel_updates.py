@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from skald_work_pools.attachments import merge
-from skald_work_pools.messages import Message, Rejected, Run, Update
+from skald_work_pools.messages import Message, Run, Update, UpdateRejected
 from skald_work_pools.node.forked.channel import Channel
 from skald_work_pools.node.forked.update_inbox import UNTAKEN, UpdateInbox
 from tests.services.poll import until
@@ -43,10 +43,10 @@ def test_an_early_update_is_held_for_a_receiver_that_comes(pair: tuple[Channel, 
 
 
 def test_without_a_receiver_an_update_is_refused_with_the_reason() -> None:
-    refused: list[Rejected] = []
+    refused: list[UpdateRejected] = []
     desk = UpdateInbox(refused.append, patience=0.01)
     desk.deliver(UPDATE)
-    assert until(lambda: refused, 5, "the refusal") == [Rejected("u1", 2, UNTAKEN)]
+    assert until(lambda: refused, 5, "the refusal") == [UpdateRejected("u1", 2, UNTAKEN)]
 
 
 def test_a_child_knows_its_run(pair: tuple[Channel, Channel]) -> None:

@@ -12,7 +12,7 @@ from skald_bridge.authoring import Attachments, Live, Reject, live, task_type
 from skald_bridge.authoring.live import ENDED, Answer
 from skald_bridge.authoring.revisions import pick_spelling
 from skald_bridge.authoring.testing import updates
-from skald_work_pools.messages import Applied, Rejected, Update
+from skald_work_pools.messages import Update, UpdateApplied, UpdateRejected
 from tests.services.poll import until
 
 
@@ -30,8 +30,8 @@ def update(number: int, **attachments: Any) -> Update:
     return Update(f"u{number}", number, attachments)
 
 
-def applied(number: int, bit_rate: int, label: str = "a") -> Applied:
-    return Applied(f"u{number}", number, {"bitRate": bit_rate, "label": label})
+def applied(number: int, bit_rate: int, label: str = "a") -> UpdateApplied:
+    return UpdateApplied(f"u{number}", number, {"bitRate": bit_rate, "label": label})
 
 
 def test_outside_a_run_live_is_the_plain_value() -> None:
@@ -60,7 +60,7 @@ def test_several_waiting_updates_are_taken_together_and_each_is_answered() -> No
 def test_wrong_attachments_are_rejected_at_once_and_name_the_field() -> None:
     settings, answers = made()
     settings.offer(update(2, bitRate=0))
-    assert [answer.reason for answer in answers if isinstance(answer, Rejected)] == [
+    assert [answer.reason for answer in answers if isinstance(answer, UpdateRejected)] == [
         "bitRate: Input should be greater than or equal to 1 (got 0)",
     ]
     assert settings.value == Settings()
@@ -69,7 +69,7 @@ def test_wrong_attachments_are_rejected_at_once_and_name_the_field() -> None:
 def test_an_unknown_field_is_rejected() -> None:
     settings, answers = made()
     settings.offer(update(2, bitrates=1))
-    assert answers == [Rejected("u2", 2, "unknown field 'bitrates', did you mean 'bitRate'?")]
+    assert answers == [UpdateRejected("u2", 2, "unknown field 'bitrates', did you mean 'bitRate'?")]
 
 
 def test_a_repeated_update_gets_the_same_answer_and_is_not_applied_twice() -> None:
@@ -111,8 +111,8 @@ def test_a_handler_refuses_by_raising() -> None:
     settings.offer(update(2, bitRate=2000))
     settings.offer(update(3, bitRate=600))
     assert answers == [
-        Rejected("u2", 2, "too fast for this camera"),
-        Rejected("u3", 3, "ZeroDivisionError: oops"),
+        UpdateRejected("u2", 2, "too fast for this camera"),
+        UpdateRejected("u3", 3, "ZeroDivisionError: oops"),
     ]
     assert settings.value.bit_rate == 100 and settings.revision == 1
 
@@ -138,7 +138,7 @@ def test_an_attempt_refuses_with_its_reason_and_the_value_stays() -> None:
     settings.offer(update(2, bitRate=7))
     with settings.attempt():
         raise Reject("encoder said no")
-    assert answers == [Rejected("u2", 2, "encoder said no")]
+    assert answers == [UpdateRejected("u2", 2, "encoder said no")]
     assert settings.value.bit_rate == 100
 
 
@@ -147,7 +147,7 @@ def test_an_attempt_that_breaks_refuses_and_goes_on_breaking() -> None:
     settings.offer(update(2, bitRate=7))
     with pytest.raises(ZeroDivisionError), settings.attempt():
         raise ZeroDivisionError("oops")
-    assert answers == [Rejected("u2", 2, "ZeroDivisionError: oops")]
+    assert answers == [UpdateRejected("u2", 2, "ZeroDivisionError: oops")]
 
 
 def test_an_attempt_without_an_update_sees_the_value() -> None:
@@ -162,7 +162,7 @@ def test_closing_refuses_what_waits_and_what_comes() -> None:
     with settings:
         settings.offer(update(2, bitRate=7))
     settings.offer(update(3, bitRate=8))
-    assert answers == [Rejected("u2", 2, ENDED), Rejected("u3", 3, ENDED)]
+    assert answers == [UpdateRejected("u2", 2, ENDED), UpdateRejected("u3", 3, ENDED)]
 
 
 def test_revert_is_an_update() -> None:
@@ -247,7 +247,7 @@ def test_the_helper_pushes_updates_into_a_flow_under_test() -> None:
         assert counts.fn(Settings()) == [7, 7]
     assert good.applied and more.applied
     assert bad.reason == "bitRate: Input should be greater than or equal to 1 (got -1)"
-    assert isinstance(more.answer, Applied) and more.answer.attachments == {"bitRate": 7, "label": "b"}
+    assert isinstance(more.answer, UpdateApplied) and more.answer.attachments == {"bitRate": 7, "label": "b"}
 
 
 def test_the_helper_waits_for_a_flow_on_another_thread() -> None:
@@ -255,7 +255,7 @@ def test_the_helper_waits_for_a_flow_on_another_thread() -> None:
         settings = live(Settings())
         sent = feed.push(bitRate=7)
         thread = in_thread(lambda: print(settings.value))
-        assert isinstance(sent.wait(), Applied)
+        assert isinstance(sent.wait(), UpdateApplied)
         thread.join()
         with pytest.raises(TimeoutError, match="did not answer"):
             feed.push(bitRate=8).wait(0.01)

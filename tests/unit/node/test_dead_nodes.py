@@ -6,10 +6,10 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.objects import Worker, WorkerStatus
 
-from skald_work_pools.node.reconcile.dead_nodes import LONGEST_GAP, Watch, answered, given_up, living
+from skald_work_pools.node.reconcile.dead_nodes import LONGEST_GAP, DeadNodeWatch, answered, given_up, living
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
-LONG = Watch(0.0, 1000.0)
+LONG = DeadNodeWatch(0.0, 1000.0)
 
 
 def worker(
@@ -42,7 +42,7 @@ def test_a_node_is_given_up_two_heartbeats_after_prefect_called_it_offline(found
 
 def test_nobody_is_given_up_while_the_server_was_not_there_for_as_long() -> None:
     """It was away: it could hear nobody."""
-    short = Watch(0.0, 59.0)
+    short = DeadNodeWatch(0.0, 59.0)
     assert given_up([worker("a", 10_000)], NOW, short) == frozenset()
     assert given_up([worker("a", 10_000, interval=10)], NOW, short) == {"a"}
 

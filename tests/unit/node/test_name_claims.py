@@ -13,9 +13,9 @@ from skald_work_pools.node.server.name_claims import (
     Claimant,
     Holder,
     Keep,
+    NameWatch,
     Refuse,
     Replace,
-    Watch,
     judge,
 )
 
@@ -36,8 +36,8 @@ def test_a_fresh_holder_is_left_alone_and_named() -> None:
 @pytest.mark.parametrize("holder", [SILENT, replace(HOLDER, beat=None)])
 def test_a_silent_holder_is_replaced_when_it_stays_silent_for_a_heartbeat(holder: Holder) -> None:
     """The server may have been away, and have heard nobody."""
-    assert judge(holder, ME, NOW) == Watch()
-    assert judge(holder, ME, NOW, holder, INTERVAL) == Watch()
+    assert judge(holder, ME, NOW) == NameWatch()
+    assert judge(holder, ME, NOW, holder, INTERVAL) == NameWatch()
     assert judge(holder, ME, NOW, holder, 1.5 * INTERVAL) == Replace()
     heard = replace(holder, beat=NOW)
     assert isinstance(judge(heard, ME, NOW, holder, 1.5 * INTERVAL), Refuse)
@@ -45,7 +45,7 @@ def test_a_silent_holder_is_replaced_when_it_stays_silent_for_a_heartbeat(holder
 
 def test_a_holder_that_beats_faster_is_given_up_sooner() -> None:
     quick = replace(HOLDER, interval=timedelta(seconds=1))
-    assert judge(quick, ME, NOW, quick, timedelta(seconds=2)) == Watch()
+    assert judge(quick, ME, NOW, quick, timedelta(seconds=2)) == NameWatch()
     assert judge(quick, ME, NOW, quick, timedelta(seconds=3)) == Replace()
 
 
@@ -56,7 +56,7 @@ def test_a_holder_that_has_just_claimed_the_name_gets_the_time_for_its_first_hea
     starting = replace(HOLDER, beat=None, interval=interval, claimed=NOW - STARTING)
     assert isinstance(judge(starting, ME, NOW), Refuse)
     late = replace(starting, claimed=NOW - max(STARTING, HEARTBEATS * interval) - timedelta(seconds=1))
-    assert judge(late, ME, NOW) == Watch()
+    assert judge(late, ME, NOW) == NameWatch()
 
 
 def test_a_life_that_held_this_lock_under_this_kernel_is_dead_however_fresh() -> None:
@@ -69,8 +69,8 @@ def test_a_life_that_held_this_lock_under_this_kernel_is_dead_however_fresh() ->
 def test_a_life_from_before_a_boot_is_watched_until_it_is_heard_of_or_silent() -> None:
     """After a boot it is dead; on a machine whose disk was copied from another one it lives there."""
     me = replace(ME, earlier=frozenset({"theirs"}))
-    assert judge(HOLDER, me, NOW) == Watch()
-    assert judge(HOLDER, me, NOW + timedelta(seconds=30), HOLDER) == Watch()
+    assert judge(HOLDER, me, NOW) == NameWatch()
+    assert judge(HOLDER, me, NOW + timedelta(seconds=30), HOLDER) == NameWatch()
     assert judge(SILENT, me, NOW, SILENT, 2 * INTERVAL) == Replace()
     beaten = replace(HOLDER, beat=NOW)
     assert isinstance(judge(beaten, me, NOW, HOLDER), Refuse)

@@ -17,8 +17,8 @@ from skald_work_pools.messages import (
     RUN_RESOURCE,
     STATE_TYPE,
     UPDATE_REQUESTED,
-    Applied,
-    Rejected,
+    UpdateApplied,
+    UpdateRejected,
     claim_message,
     claimant,
 )
@@ -90,8 +90,8 @@ def test_changes_are_merged_into_the_newest_revision_and_attachments_replace_it(
 
 def test_an_answer_tells_what_was_applied_or_why_not() -> None:
     common = {"update_id": "u", "revision": 2, "node": "n"}
-    assert answer_payload(Applied("u", 2, {"a": 1}), "n") == {**common, "attachments": {"a": 1}}
-    assert answer_payload(Rejected("u", 2, "no"), "n") == {**common, "reason": "no"}
+    assert answer_payload(UpdateApplied("u", 2, {"a": 1}), "n") == {**common, "attachments": {"a": 1}}
+    assert answer_payload(UpdateRejected("u", 2, "no"), "n") == {**common, "reason": "no"}
 
 
 def router() -> tuple[EventRouter, MagicMock]:

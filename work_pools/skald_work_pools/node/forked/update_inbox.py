@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from skald_work_pools.messages import Rejected, Update
+from skald_work_pools.messages import Update, UpdateRejected
 
 UNTAKEN = "this task does not take updates while it runs"
 PATIENCE = 2.0
@@ -16,7 +16,7 @@ PATIENCE = 2.0
 class UpdateInbox:
     """Hands updates to their receiver; refuses them when there is none after ``patience`` seconds."""
 
-    def __init__(self, refuse: Callable[[Rejected], None], patience: float = PATIENCE) -> None:
+    def __init__(self, refuse: Callable[[UpdateRejected], None], patience: float = PATIENCE) -> None:
         self._refuse = refuse
         self._patience = patience
         self._receiver: Callable[[Update], None] | None = None
@@ -49,4 +49,4 @@ class UpdateInbox:
                 return
             self._held.remove(update)
         with suppress(OSError):
-            self._refuse(Rejected(update.update_id, update.revision, UNTAKEN))
+            self._refuse(UpdateRejected(update.update_id, update.revision, UNTAKEN))

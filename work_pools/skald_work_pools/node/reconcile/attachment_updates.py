@@ -17,9 +17,9 @@ from skald_work_pools.messages import (
     RUN_RESOURCE,
     UPDATE_APPLIED,
     UPDATE_REJECTED,
-    Applied,
-    Rejected,
     Update,
+    UpdateApplied,
+    UpdateRejected,
 )
 from skald_work_pools.node.context import NodeContext
 from skald_work_pools.node.runs.run_supervisor import RunSupervisor
@@ -36,7 +36,7 @@ class AttachmentUpdates:
         self._context = context
         self._running = running
         self._pool_id = pool_id
-        self._answers: FIFOCache[str, Applied | Rejected | None] = FIFOCache(REMEMBERED)
+        self._answers: FIFOCache[str, UpdateApplied | UpdateRejected | None] = FIFOCache(REMEMBERED)
         self._storing = asyncio.Lock()
 
     def hear(self, event: Event) -> None:
@@ -57,10 +57,10 @@ class AttachmentUpdates:
         self._answers[update_id] = None
         self._context.aside(self._send(supervisor, Update(update_id, revision, candidate)))
 
-    def answered(self, supervisor: RunSupervisor, answer: Applied | Rejected) -> None:
+    def answered(self, supervisor: RunSupervisor, answer: UpdateApplied | UpdateRejected) -> None:
         """The child has judged."""
         self._answers[answer.update_id] = answer
-        if isinstance(answer, Applied):
+        if isinstance(answer, UpdateApplied):
             if answer.revision >= supervisor.revision:
                 supervisor.revision = answer.revision
                 supervisor.parameters = {**supervisor.parameters, supervisor.parameter: answer.attachments}
@@ -73,7 +73,7 @@ class AttachmentUpdates:
     async def _send(self, supervisor: RunSupervisor, update: Update) -> None:
         if not await supervisor.send(update):
             reason = "the task has ended"
-            self.answered(supervisor, Rejected(update.update_id, update.revision, reason))
+            self.answered(supervisor, UpdateRejected(update.update_id, update.revision, reason))
 
     async def _store(self, supervisor: RunSupervisor, revision: int, parameters: dict[str, Any]) -> None:
         """One after the other, so that an older revision never overwrites a newer one."""
@@ -82,11 +82,11 @@ class AttachmentUpdates:
                 await self._context.api.patch(supervisor.run.id, {"parameters": parameters})
                 await self._context.api.label(supervisor.run.id, {REVISION_LABEL: revision})
 
-    def _emit(self, supervisor: RunSupervisor, answer: Applied | Rejected) -> None:
+    def _emit(self, supervisor: RunSupervisor, answer: UpdateApplied | UpdateRejected) -> None:
         pool = related("work-pool", POOL_RESOURCE + self._pool_id)
         self._context.emitter.emit(
             Event(
-                event=UPDATE_APPLIED if isinstance(answer, Applied) else UPDATE_REJECTED,
+                event=UPDATE_APPLIED if isinstance(answer, UpdateApplied) else UPDATE_REJECTED,
                 resource=run_resource(supervisor.id),
                 related=[pool, *tags_related(supervisor.run.tags)],
                 payload=answer_payload(answer, self._context.name),
@@ -94,9 +94,9 @@ class AttachmentUpdates:
         )
 
 
-def answer_payload(answer: Applied | Rejected, node: str) -> dict[str, Any]:
+def answer_payload(answer: UpdateApplied | UpdateRejected, node: str) -> dict[str, Any]:
     payload: dict[str, Any] = {"update_id": answer.update_id, "revision": answer.revision, "node": node}
-    if isinstance(answer, Applied):
+    if isinstance(answer, UpdateApplied):
         return {**payload, "attachments": answer.attachments}
     return {**payload, "reason": answer.reason}
 

@@ -17,7 +17,7 @@ MORE = 2
 
 
 @dataclass(frozen=True)
-class Watch:
+class DeadNodeWatch:
     """For how long the server has answered, seen from here; seconds of one clock."""
 
     since: float
@@ -28,14 +28,14 @@ class Watch:
         return self.last - self.since
 
 
-def answered(watch: Watch | None, now: float) -> Watch:
+def answered(watch: DeadNodeWatch | None, now: float) -> DeadNodeWatch:
     """The server has answered now; after a gap the watch begins anew."""
     if watch is None or now - watch.last > LONGEST_GAP:
-        return Watch(now, now)
-    return Watch(watch.since, now)
+        return DeadNodeWatch(now, now)
+    return DeadNodeWatch(watch.since, now)
 
 
-def given_up(workers: Iterable[Worker], now: datetime, watch: Watch) -> frozenset[str]:
+def given_up(workers: Iterable[Worker], now: datetime, watch: DeadNodeWatch) -> frozenset[str]:
     """Names of the workers that are offline and were silent for long enough; ``now`` is the server's clock."""
     return frozenset(
         worker.name

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import Variable, WorkPool
 
-from skald_work_pools.node.reconcile.dead_nodes import Watch, answered, given_up
+from skald_work_pools.node.reconcile.dead_nodes import DeadNodeWatch, answered, given_up
 from skald_work_pools.node.reconcile.pool_lead import Lead, Step, lead_variable, step
 from skald_work_pools.node.server import variables
 from skald_work_pools.node.server.claim_keeper import ClaimKeeper
@@ -34,7 +34,7 @@ class PoolWatch:
         self._claim = claim
         self._see_to = see_to
         self._end_stuck = end_stuck
-        self._watch: Watch | None = None
+        self._watch: DeadNodeWatch | None = None
         self._lead: Lead | None = None
         self._looks = 0
         """Of this lead, one after the other, that were finished."""

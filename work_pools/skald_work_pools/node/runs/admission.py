@@ -15,7 +15,7 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 
 from skald_work_pools.leases import Lease, Refusal
-from skald_work_pools.messages import Applied, Rejected
+from skald_work_pools.messages import UpdateApplied, UpdateRejected
 from skald_work_pools.needs import Needs
 from skald_work_pools.node.context import NodeContext
 from skald_work_pools.node.forked.loading import Loaded
@@ -42,7 +42,7 @@ class Admission:
         context: NodeContext,
         deployments: Deployments,
         ledger: DeviceLedger,
-        answered: Callable[[RunSupervisor, Applied | Rejected], None],
+        answered: Callable[[RunSupervisor, UpdateApplied | UpdateRejected], None],
         changed: Callable[[], None],
     ) -> None:
         self.running: dict[str, RunSupervisor] = {}

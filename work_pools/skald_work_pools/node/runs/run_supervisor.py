@@ -16,14 +16,14 @@ from prefect.events import Event
 from skald_work_pools.leases import Lease
 from skald_work_pools.messages import (
     REVISION_LABEL,
-    Applied,
     Emitted,
     Hooks,
     Logged,
     Message,
-    Rejected,
     Run,
     Stated,
+    UpdateApplied,
+    UpdateRejected,
 )
 from skald_work_pools.node.context import NodeContext
 from skald_work_pools.node.forked.loading import Loaded
@@ -56,7 +56,7 @@ class RunSupervisor:
         loaded: Loaded | None,
         lease: Lease,
         gpu_node: bool,
-        answered: Callable[[Applied | Rejected], None],
+        answered: Callable[[UpdateApplied | UpdateRejected], None],
         began: Callable[[int], None],
     ) -> None:
         self.context = context
@@ -302,7 +302,7 @@ class RunSupervisor:
                     self.context.emitter.emit(Event.model_validate(message.event), self.id)
             case Hooks():
                 self._launcher.hooks = message.kinds
-            case Applied() | Rejected():
+            case UpdateApplied() | UpdateRejected():
                 self._answered(message)
 
     def _hear_lines(self, name: str, lines: list[str]) -> None:

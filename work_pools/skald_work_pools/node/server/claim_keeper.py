@@ -22,9 +22,9 @@ from skald_work_pools.node.server.name_claims import (
     Claimant,
     Holder,
     Keep,
+    NameWatch,
     Refuse,
     Replace,
-    Watch,
     judge,
     refusal,
 )
@@ -70,7 +70,7 @@ async def take_name(client: PrefectClient, announcement: Announcement, lock: Nod
             case Replace():
                 _log.info("the name was process %d's on host %s, which has ended", holder.pid, holder.host)
                 await insist(functools.partial(variables.remove, client, holder.claim), "claim")
-            case Watch():
+            case NameWatch():
                 if first is None:
                     _log.warning("waiting: is process %d on host %s alive?", holder.pid, holder.host)
                 if first is None or first[0].heard != holder.heard:

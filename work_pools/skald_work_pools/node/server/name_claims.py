@@ -59,7 +59,7 @@ class Replace:
 
 
 @dataclass(frozen=True)
-class Watch:
+class NameWatch:
     """It is not certain whether the holder lives: look again."""
 
 
@@ -68,7 +68,7 @@ class Refuse:
     message: str
 
 
-Verdict = Keep | Replace | Watch | Refuse
+Verdict = Keep | Replace | NameWatch | Refuse
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ def judge(
     silent = first is None or first.heard == holder.heard
     if not holder.is_fresh(now):
         enough = first is not None and watched >= max(1.5 * holder.interval, holder.interval + LATE)
-        return Replace() if silent and enough else Watch()
+        return Replace() if silent and enough else NameWatch()
     if holder.life in claimant.earlier and silent:
-        return Watch()
+        return NameWatch()
     return Refuse(refusal(holder, claimant.name, claimant.pool, now))
 
 
