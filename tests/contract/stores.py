@@ -20,6 +20,7 @@ from skald_bridge.adapters.redis_pulse import RedisConfig, RedisPulse
 from skald_bridge.adapters.sqlite import SqliteArchive, SqliteCursor, SqliteJournal
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.domain.ids import NodeId, TaskId
+from skald_bridge.domain.pulse import SILENT
 from skald_bridge.ports import Archive, Cursor, Journal, Pulse
 from tests.contract.records import AT
 from tests.services.memory_stores import MemoryArchive, MemoryCursor, MemoryJournal
@@ -83,14 +84,17 @@ async def _memory_pulse(_request: pytest.FixtureRequest) -> AsyncIterator[PulseU
 
         return seconds
 
+    async def vital(key: str, now: datetime, name: str) -> object:
+        return getattr((await pulse.vitals([TaskId(key)], now)).get(TaskId(key), SILENT), name)
+
     async def node(key: str, now: datetime) -> object:
         return (await pulse.nodes(now)).get(NodeId(key))
 
     yield PulseUnderTest(
         pulse,
-        lives(lambda key, now: pulse.heartbeat(TaskId(key), now)),
-        lives(lambda key, now: pulse.exception(TaskId(key), now)),
-        lives(lambda key, now: pulse.error(TaskId(key), now)),
+        lives(lambda key, now: vital(key, now, "heartbeat")),
+        lives(lambda key, now: vital(key, now, "exception")),
+        lives(lambda key, now: vital(key, now, "error")),
         lives(node),
     )
 

@@ -78,7 +78,7 @@ class Driver(threading.Thread):
 
     async def _drive(self) -> None:
         with talking_to(self._url), temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-            async with get_client({"timeout": 10}) as client, asyncio.TaskGroup() as group:
+            async with get_client(httpx_settings={"timeout": 10}) as client, asyncio.TaskGroup() as group:
                 deployed: Deployed = await _stubborn(lambda: deploy(client))
                 for _ in range(LANES):
                     group.create_task(self._lane(client, deployed))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect import Flow, get_client
+from prefect import get_client
 from prefect.blocks.system import Secret
 from prefect.client.schemas.filters import (
     ArtifactFilter,
@@ -35,7 +35,7 @@ from tests.services.runs import talking_to
 pytestmark = pytest.mark.server
 
 
-def product(name: str) -> Flow[..., Any]:
+def product(name: str) -> Any:
     return load_flow_from_entrypoint(f"{flows_directory()}/{name}.py:{name}", use_placeholder_flow=False)
 
 

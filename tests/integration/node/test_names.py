@@ -206,4 +206,4 @@ async def test_a_claim_that_somebody_removed_is_made_anew_and_one_that_is_anothe
     assert keeper.reason == await keeper.lost()
     await keeper.release()
     found, _ = await variables.read(client, [mine.variable])
-    assert found[mine.variable].value["life"] == other.life, "what is another's is left alone"
+    assert dict(found[mine.variable].value)["life"] == other.life, "what is another's is left alone"

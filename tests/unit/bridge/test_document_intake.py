@@ -12,7 +12,7 @@ from skald_bridge.domain.errors import Rejected, Unavailable
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
 from skald_bridge.domain.unrun_tasks import MOST_KEPT
-from skald_bridge.services import documents as desks
+from skald_bridge.services import document_intake
 from skald_bridge.wire.skalds import read_submitted
 from tests.unit.bridge.document_intake import Shop
 
@@ -126,7 +126,7 @@ async def test_twice_in_a_row_as_it_was(shop: Shop, monkeypatch: pytest.MonkeyPa
         assert attempts(shop) == number
         shop.relay()
         await shop.end()
-        monkeypatch.setattr(desks, "UNCHANGED_SECONDS", 0.0)
+        monkeypatch.setattr(document_intake, "UNCHANGED_SECONDS", 0.0)
 
 
 async def test_what_the_store_never_takes_is_not_run_in_circles(shop: Shop) -> None:

@@ -24,7 +24,8 @@ from skald_bridge.domain.retention import (
     delivered,
     ended_before,
 )
-from skald_bridge.services import outlets, persistence
+from skald_bridge.services import persistent_tasks
+from skald_bridge.services import relays as carriers
 from skald_bridge.services.dead_letters import DeadLetters
 from skald_bridge.services.relay import Relay
 from skald_bridge.services.sweep import GAP_MARGIN, MARGIN
@@ -196,12 +197,12 @@ async def test_every_relay_reads_what_is_known_of_it() -> None:
     clock = Clock()
     letters = DeadLetters(None, clock)
     relays: list[Relay[Any]] = [
-        *outlets.to_kafka(stored, stored, stored, stored, letters),
-        *outlets.to_redis(stored, stored, stored, clock, letters),
-        outlets.to_people(stored, stored, stored, clock, letters),
-        *outlets.to_mongo(stored, stored, stored, Controller.OURS, letters),
-        outlets.recordings_to_mongo(stored.added, stored, stored, letters),
-        persistence.revivals(stored, stored, stored, stored, clock),
+        *carriers.to_kafka(stored, stored, stored, stored, letters),
+        *carriers.to_redis(stored, stored, stored, clock, letters),
+        carriers.to_people(stored, stored, stored, clock, letters),
+        *carriers.to_mongo(stored, stored, stored, Controller.OURS, letters),
+        carriers.recordings_to_mongo(stored.added, stored, stored, letters),
+        persistent_tasks.revivals(stored, stored, stored, stored, clock),
     ]
     assert {relay.name for relay in relays} | {RECORDINGS} == set(READS)
     for relay in relays:

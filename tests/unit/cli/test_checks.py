@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import os
 import shutil
 import socket
@@ -151,7 +152,7 @@ def test_a_home_under_a_file_fails(tmp_path: Path) -> None:
 
 
 def test_a_package_out_of_range_fails_with_the_command_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = checks.version
+    real = importlib.metadata.version
     monkeypatch.setattr(checks, "version", lambda name: "0.160.0" if name == "fastapi" else real(name))
     found = {check.name: check for check in checks.packages()}
     assert found["prefect"].status == "ok"
