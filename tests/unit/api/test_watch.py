@@ -57,7 +57,7 @@ class World:
             archive=self.archive,
             pulse=self.pulse,
             peers=None,
-            bridge=SimpleNamespace(beat=self.beat),
+            bridge=SimpleNamespace(heartbeats=self.beat),
             clock=self,
         )
         self.watch = Watch(cast(Backend, backend), period=0.0, linger=0.0)
