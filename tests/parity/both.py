@@ -35,9 +35,9 @@ class Parity:
         made = self._verdicts[case.name] = self._cases.submit(self._compare, case)
         return made
 
-    def verdict(self, case: Case, again: bool = False) -> list[Difference]:
-        """The differences; ``again`` plays the case once more."""
-        begun = None if again else self._verdicts.get(case.name)
+    def verdict(self, case: Case) -> list[Difference]:
+        """The differences."""
+        begun = self._verdicts.get(case.name)
         return (begun or self.begin(case)).result()
 
     def close(self) -> None:

@@ -21,8 +21,8 @@ CASES = [case for case in found() if "PARITY" in os.environ or case.name in EVER
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in CASES])
-def test_is_the_same(case: Case, parity: Parity, request: pytest.FixtureRequest) -> None:
+def test_is_the_same(case: Case, parity: Parity) -> None:
     if missing := [name for name in case.requires if find_spec(name) is None]:
         required(f"packages for {case.name}: {', '.join(missing)}")
-    differences = parity.verdict(case, again=getattr(request.node, "execution_count", 1) > 1)
+    differences = parity.verdict(case)
     assert not differences, "\n".join([case.about, *(str(each) for each in differences)])
