@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,8 +10,10 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from skald_bridge.adapters.prefect_identity import Identity
+from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.recordings import Artifact, Recording
+from skald_bridge.domain.values import read_json
 from skald_work_pools.messages import RECORDING
 
 SOME = 20
@@ -66,7 +67,7 @@ def artifact_of(row: Mapping[str, Any], task: TaskId) -> Artifact:
     if kind == RECORDING:
         try:
             recording = recording_of(row.get("data"), task, row["flow_run_id"])
-        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        except (InvalidInput, AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             _log.warning("artifact %s of task %s tells of no recording: %r", row.get("id"), task, error)
     return Artifact(task, kind, row.get("key"), row.get("description") or "", recording)
 
@@ -74,9 +75,10 @@ def artifact_of(row: Mapping[str, Any], task: TaskId) -> Artifact:
 def recording_of(data: Any, task: TaskId, run: str) -> Recording:
     """An artifact written twice is one recording.
 
-    Raises ``KeyError``, ``TypeError``, ``ValueError``, ``OverflowError`` for what no store could hold.
+    Raises ``InvalidInput``, ``KeyError``, ``TypeError``, ``ValueError``, ``OverflowError`` for what no store could
+    hold.
     """
-    told = json.loads(data) if isinstance(data, str) else data
+    told = read_json(data) if isinstance(data, str) else data
     path, codec, size = str(told["path"]), str(told.get("codec") or ""), int(told.get("size") or 0)
     start, seconds = _utc(told["start"]), float(told["seconds"])
     if not (math.isfinite(seconds) and seconds >= 0 and start + timedelta(seconds=seconds)):

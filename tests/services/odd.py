@@ -133,6 +133,22 @@ FIELDS = [
 ]
 
 
+recordings = st.one_of(
+    trees,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "path": trees,
+            "start": st.one_of(trees, st.datetimes().map(str)),
+            "seconds": trees,
+            "codec": trees,
+            "size": trees,
+        },
+    ),
+)
+"""What artifacts of recordings hold."""
+
+
 def bson_documents(count: int, valid: dict[str, Any]) -> list[dict[str, Any]]:
     """``valid`` with one or some fields of any BSON type; all Created, so that they are looked at."""
     changes = st.dictionaries(st.sampled_from(FIELDS), bson_values, min_size=1, max_size=3)

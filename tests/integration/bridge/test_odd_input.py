@@ -12,6 +12,7 @@ import pytest
 from bson import encode
 from confluent_kafka import Consumer, Producer, TopicPartition
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import PrefectHTTPStatusError
@@ -24,7 +25,7 @@ from tests.integration.bridge.test_inward import document, event, new_id, run_of
 from tests.integration.bridge.test_pulse import announce
 from tests.services.bridged import Services
 from tests.services.consumed import consumed
-from tests.services.odd import bson_documents, labels, records, some
+from tests.services.odd import bson_documents, labels, recordings, records, some
 from tests.services.poll import auntil
 from tests.services.runs import Deployed, life, live, start
 
@@ -179,6 +180,30 @@ async def test_any_labels_and_parameters_of_prefects_runs(
 
     await in_turns(some(labels, 60), put, good)
     assert taken > 20
+    services.bridge.kill()
+    services.bridge.start()
+    await good()
+
+
+async def test_any_artifact(services: Services, client: PrefectClient, deployed: Deployed) -> None:
+    taken = 0
+
+    async def put(data: Any) -> None:
+        nonlocal taken
+        run = await start(client, deployed)
+        try:
+            made = ArtifactCreate(type="recording", key="odd", data=data, flow_run_id=run)
+            await client.create_artifact(made)
+        except Exception:
+            return  # Prefect itself does not take it
+        await live(client, run, life("n1"))
+        taken += 1
+
+    async def good() -> None:
+        await good_run(services, client, deployed)
+
+    await in_turns([{"path": "a", "size": 2**70}, "[" * 100_000, *some(recordings, 18)], put, good)
+    assert taken > 10
     services.bridge.kill()
     services.bridge.start()
     await good()

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from skald_bridge.adapters.prefect_artifacts import artifact_of
 from skald_bridge.domain.recordings import Artifact
 from skald_work_pools.messages import RECORDING
+from tests.services.odd import recordings
 from tests.unit.bridge.facts import TASK
 
 TOLD = {"path": "a.mp4", "start": "2026-01-01T13:00:00+01:00", "seconds": 2, "codec": "h264", "size": 10}
@@ -67,3 +69,14 @@ def test_what_tells_of_no_recording_is_passed_over(data: Any, caplog: pytest.Log
 def test_other_artifacts_have_no_recording() -> None:
     assert read(TOLD, "table") == Artifact(TASK, "table")
     assert read(TOLD, None) == Artifact(TASK, "")
+
+
+@given(recordings)
+def test_whatever_an_artifact_holds_is_no_error(data: Any) -> None:
+    read(data)
+    read(json.dumps(data))
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "9" * 6000, '{"path": NaN}', "\0"])
+def test_text_that_is_no_json_of_ours_tells_of_no_recording(text: str) -> None:
+    assert read(text).recording is None
