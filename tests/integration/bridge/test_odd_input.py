@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import statistics
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import UUID
@@ -70,10 +72,14 @@ async def good_run(services: Services, client: PrefectClient, deployed: Deployed
 async def in_turns(
     items: Sequence[Any], put: Callable[[Any], Awaitable[None]], good: Callable[[], Awaitable[object]]
 ) -> None:
+    took = []
     for begin in range(0, len(items), TOGETHER):
         for item in items[begin : begin + TOGETHER]:
             await put(item)
+        began = time.monotonic()
         await good()
+        took.append(time.monotonic() - began)
+    print(f"served after {statistics.median(took):.2f} s, {max(took):.2f} s at most, behind {TOGETHER} odd items")
 
 
 async def test_any_bytes_in_any_topic(services: Services, client: PrefectClient, deployed: Deployed) -> None:
