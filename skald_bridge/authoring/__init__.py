@@ -1,6 +1,6 @@
 """What flow authors import: task types, live attachments, progress, recordings, Skalds workers."""
 
-from skald_bridge.authoring.attachments import Attachments
+from skald_bridge.authoring.attachments import CAN_CHANGE, Attachments
 from skald_bridge.authoring.declaration import task_type
 from skald_bridge.authoring.live import Live, Reject
 from skald_bridge.authoring.progress import progress
@@ -10,6 +10,7 @@ from skald_bridge.authoring.workers import flow_from_worker
 from work_pools.needs import Needs
 
 __all__ = [
+    "CAN_CHANGE",
     "Attachments",
     "Live",
     "Needs",
