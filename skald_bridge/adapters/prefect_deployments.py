@@ -114,9 +114,7 @@ def _known_only(given: Mapping[str, Any], schema: Mapping[str, Any], class_name:
             raise InvalidInput(unknown_field(key, known), remedy=compare(class_name))
 
 
-def check(
-    parameters: Mapping[str, Any], schema: Mapping[str, Any] | None, class_name: str = "NAME"
-) -> None:
+def check(parameters: Mapping[str, Any], schema: Mapping[str, Any] | None, class_name: str = "NAME") -> None:
     """Raise ``InvalidInput`` naming the field when the deployment's schema does not take the parameters."""
     if not schema:
         return

@@ -43,9 +43,7 @@ def events(
     ] = 50,
     after: Annotated[
         int | None,
-        typer.Option(
-            "--after", min=0, max=_MOST, help="All after this position, instead of the last ones."
-        ),
+        typer.Option("--after", min=0, max=_MOST, help="All after this position, instead of the last ones."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:

@@ -8,6 +8,7 @@ import select
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -55,7 +56,7 @@ def console() -> Output:
 def reader_gone() -> bool:
     """Whether standard output or error is a pipe that nobody reads any more, or was one."""
     try:
-        nowhere = os.path.samestat(os.fstat(1), os.stat(os.devnull))  # so rich leaves it
+        nowhere = os.path.samestat(os.fstat(1), Path(os.devnull).stat())  # so rich leaves it
         poll = select.poll()
         for stream in (1, 2):
             poll.register(stream, 0)

@@ -100,7 +100,9 @@ def _list(letters: list[DeadLetter], total: int) -> None:
     now = datetime.now(UTC)
     rows = [(plain(each.id), ago(each.at, now), plain(each.reason[:200])) for each in letters]
     screen = console()
-    screen.print(table([Column("ITEM", enough=20), Column("WHEN", rank=1), Column("WHY", enough=20, wraps=True)], rows))
+    screen.print(
+        table([Column("ITEM", enough=20), Column("WHEN", rank=1), Column("WHY", enough=20, wraps=True)], rows)
+    )
     if total > len(letters):
         screen.print(f"{total - len(letters)} more; see them with --limit {total}.")
 

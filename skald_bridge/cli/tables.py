@@ -71,13 +71,17 @@ class FittedTable:
             max([cell_len(column.name), *(row[place].cell_len for row in self._rows)])
             for place, column in enumerate(self._columns)
         ]
-        width = sum(natural) + GAP * len(natural) if getattr(console, "unbounded", False) else options.max_width
+        width = (
+            sum(natural) + GAP * len(natural) if getattr(console, "unbounded", False) else options.max_width
+        )
         shown = fit(self._columns, natural, width)
         names = [Text(column.name, "bold") for column in self._columns]
         for row in (names, *self._rows):
             yield from self._lines(console, row, shown)
 
-    def _lines(self, console: Console, row: Sequence[Text], shown: Sequence[tuple[int, int]]) -> Iterator[Text]:
+    def _lines(
+        self, console: Console, row: Sequence[Text], shown: Sequence[tuple[int, int]]
+    ) -> Iterator[Text]:
         cells = [
             list(row[place].wrap(console, width, overflow="ellipsis"))
             if self._columns[place].wraps and row[place].cell_len > width

@@ -98,7 +98,8 @@ def _unknown(name: str, known: list[str]) -> NotFound:
     near = get_close_matches(name, known, 1)
     hint = f" Did you mean {near[0]}?" if near else ""
     return NotFound(
-        f"No task type {name!r} is deployed.{hint}", remedy="`skald types` lists them; `skald deploy` adds more."
+        f"No task type {name!r} is deployed.{hint}",
+        remedy="`skald types` lists them; `skald deploy` adds more.",
     )
 
 

@@ -52,9 +52,7 @@ class DeployedType:
     deployments: tuple[Deployed, ...]
 
 
-def deployed_type(
-    name: str, deployments: Sequence[Mapping[str, Any]], needs: Sequence[str]
-) -> DeployedType:
+def deployed_type(name: str, deployments: Sequence[Mapping[str, Any]], needs: Sequence[str]) -> DeployedType:
     """From Prefect's JSON of the deployments of one flow; ``needs`` are the job variables that are needs."""
     newest = max(deployments, key=lambda row: str(row.get("updated") or ""))
     schema = _object(newest.get("parameter_openapi_schema"))
@@ -64,7 +62,7 @@ def deployed_type(
         name=name,
         description=str(newest.get("description") or ""),
         fields=tuple(fields_of(schema)),
-        needs=dict(_object(_object(_object(schema.get("properties")).get(parameter)).get(NEEDS))),
+        needs=_declared(schema, parameter),
         deployments=tuple(sorted(made, key=lambda one: one.name)),
     )
 
@@ -126,6 +124,12 @@ def _limits(kind: Mapping[str, Any]) -> str:
     return "".join(f", {sign}{kind[word]:g}" for word, sign in _LIMITS.items() if word in kind)
 
 
+def _declared(schema: Mapping[str, Any], parameter: str | None) -> dict[str, Any]:
+    if parameter is None:
+        return {}
+    return dict(_object(_object(_object(schema.get("properties")).get(parameter)).get(NEEDS)))
+
+
 def _deployed(row: Mapping[str, Any], needs: Sequence[str], parameter: str | None) -> Deployed:
     given = _object(row.get("job_variables"))
     parameters = _object(row.get("parameters"))
@@ -151,12 +155,12 @@ def _required(owner: Mapping[str, Any]) -> set[str]:
 
 def _resolved(kind: Any, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """The definition that it refers to, with what is said beside the reference over it."""
-    kind = _object(kind)
-    for part in (kind, *(_object(each) for each in kind.get("allOf") or ())):
+    own = _object(kind)
+    for part in (own, *(_object(each) for each in own.get("allOf") or ())):
         reference = str(part.get("$ref") or "").rpartition("/")[2]
         if reference:
-            return {**_object(_object(schema.get("definitions")).get(reference)), **_without_reference(kind)}
-    return kind
+            return {**_object(_object(schema.get("definitions")).get(reference)), **_without_reference(own)}
+    return own
 
 
 def _without_reference(kind: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skald_bridge.adapters.prefect_newest import newest
@@ -84,7 +83,7 @@ async def test_more_than_a_page_and_fewer_than_the_limit() -> None:
 MINUTES = st.floats(0, 2000, allow_nan=False)
 
 
-@pytest.mark.timeout(60)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(MINUTES, st.just(0.0) | MINUTES, st.none() | MINUTES), max_size=60),
     st.integers(1, 40),

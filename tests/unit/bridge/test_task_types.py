@@ -29,7 +29,9 @@ class Wanted(Attachments):
 
 def of(flow: Any, **said: Any) -> Any:
     schema = parameter_schema(flow.fn).model_dump_for_openapi()
-    return deployed_type(flow.name, [{"name": "d", "parameter_openapi_schema": schema, **said}], ("cpus", "gpus"))
+    return deployed_type(
+        flow.name, [{"name": "d", "parameter_openapi_schema": schema, **said}], ("cpus", "gpus")
+    )
 
 
 def test_fields_of_a_task_type() -> None:
@@ -37,7 +39,9 @@ def test_fields_of_a_task_type() -> None:
     def flow(attachments: Wanted) -> None: ...
 
     found = of(flow)
-    told = {field.name: (field.type, field.required, field.default, field.can_change) for field in found.fields}
+    told = {
+        field.name: (field.type, field.required, field.default, field.can_change) for field in found.fields
+    }
     assert told == {
         "inputUrl": ("string", True, None, False),
         "frameRate": ("integer, 1…120", False, 25, True),
@@ -100,7 +104,8 @@ def test_a_flow_with_parameters_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "schema", [None, {}, {"properties": None}, {"properties": {"a": 3}}, {"properties": {"a": {"$ref": "#/x/Y"}}}]
+    "schema",
+    [None, {}, {"properties": None}, {"properties": {"a": 3}}, {"properties": {"a": {"$ref": "#/x/Y"}}}],
 )
 def test_schemas_that_others_wrote(schema: Any) -> None:
     found = deployed_type("T", [{"name": "d", "parameter_openapi_schema": schema}], ())

@@ -20,7 +20,7 @@ from tests.services.skald_cli import SKALD, skald, skald_environment
         (["version", "--no-such"], "No such option: --no-such"),
         (["task"], "Missing argument"),
         (["tasks", "--limit", "0"], "--limit"),
-        (["tasks", "--limit", "many"], "'many' is not a valid int"),
+        (["tasks", "--limit", "many"], "integer"),
         (["events", "--after", str(10**30)], "--after"),
         (["pool", "a/b"], "'a/b' has the character / in it"),
         (["pool", ""], "the name is empty"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from rich.cells import cell_len
@@ -28,7 +29,9 @@ def printed(shown: FittedTable, width: int) -> list[str]:
 
 @pytest.fixture
 def listed() -> FittedTable:
-    one = replace(task(None), name="scarlet-otter-of-the-north", class_name="transcode", node="gpu-machine-17")  # type: ignore[arg-type]
+    one = replace(
+        task(None), name="scarlet-otter-of-the-north", class_name="transcode", node="gpu-machine-17"
+    )  # type: ignore[arg-type]
     other = replace(one, name="short", class_name="analyze")
     return tasks_table([one, other], {one.id: Progress(0.25, "12 of 48 parts encoded on all nodes")}, NOW)
 
@@ -43,7 +46,7 @@ def test_no_line_is_wider_and_each_task_is_one_line(listed: FittedTable, width: 
 def test_the_narrower_the_fewer_columns_and_the_id_stays_whole(listed: FittedTable) -> None:
     heads = [set(printed(listed, width)[0].split()) for width in (200, 120, 80, 60, 40)]
     assert heads[0] == {column.name for column in COLUMNS}
-    assert all(narrow <= wide for wide, narrow in zip(heads, heads[1:], strict=False))
+    assert all(narrow <= wide for wide, narrow in pairwise(heads))
     assert len(heads[-1]) < len(heads[0]) and {"ID", "STATE"} <= heads[-1]
     whole = printed(listed, 200)[1].split()[0]
     assert all(printed(listed, width)[1].split()[0] == whole for width in (40, 60, 80, 120))
