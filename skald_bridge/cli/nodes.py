@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from skald_bridge.ports import Engine
 
 COLUMNS = [
-    Column("NODE", enough=16),
-    Column("POOL", rank=2, enough=10),
+    Column("NODE", enough=24),
+    Column("POOL", rank=2, enough=24),
     Column("STATUS"),
     Column("TASKS", rank=1),
     Column("CPUS", rank=5),
     Column("MEMORY", rank=6),
     Column("GPUS", rank=3, enough=20),
     Column("TAGS", rank=7, enough=12),
-    Column("HOST", rank=8, enough=12),
+    Column("HOST", rank=8, enough=24),
     Column("SEEN", rank=4),
 ]
 _ON_NODE = (StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)

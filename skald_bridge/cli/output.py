@@ -20,7 +20,7 @@ from skald_bridge.domain.errors import SkaldError
 from skald_bridge.domain.plain_text import visible, visible_json
 
 PIPED_WIDTH = 200
-_SHORTENED = 12
+_SHORTENED = 20
 _STATUS_STYLES = {
     "Created": "cyan",
     "Assigning": "cyan",
@@ -93,14 +93,20 @@ def json_text(value: object, *, indent: int | None = None) -> str:
 def table(columns: Sequence[str | Column], rows: Iterable[Sequence[str]]) -> FittedTable:
     """Cells are plain text, but for ``styled`` ones.
 
-    A column that is a name alone is never left out: the last one's values are wrapped, others are shortened.
+    Of columns that are names alone, the later ones are left out sooner, but never the first two and the last, whose
+    values are wrapped.
     """
     last = len(columns) - 1
     made = [
         column
         if isinstance(column, Column)
-        else Column(column, enough=_SHORTENED if number else None, wraps=number == last > 0)
-        for number, column in enumerate(columns)
+        else Column(
+            column,
+            rank=place if 1 < place < last else 0,
+            enough=_SHORTENED if place else None,
+            wraps=place == last > 0,
+        )
+        for place, column in enumerate(columns)
     ]
     return FittedTable(made, list(rows))
 

@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from skald_bridge.ports import Engine
 
 COLUMNS = [
-    Column("ID", enough=12),
-    Column("TYPE", rank=2, enough=10),
-    Column("NAME", rank=3, enough=10),
+    Column("ID", enough=24),
+    Column("TYPE", rank=2, enough=24),
+    Column("NAME", rank=3, enough=24),
     Column("STATE", enough=9),
     Column("PROGRESS", rank=1, enough=8),
-    Column("NODE", rank=5, enough=10),
+    Column("NODE", rank=5, enough=24),
     Column("TRY", rank=7),
     Column("TIME", rank=4),
     Column("CREATED", rank=6),

@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from skald_bridge.ports import Engine
 
 _TYPES = [
-    Column("TYPE", enough=16),
+    Column("TYPE", enough=24),
     Column("POOLS", rank=1, enough=12),
     Column("NEEDS", rank=3, enough=16),
     Column("FIELDS", rank=2, enough=20),
     Column("DESCRIPTION", rank=4, enough=20),
 ]
 _FIELDS = [
-    Column("FIELD", enough=16),
+    Column("FIELD", enough=24),
     Column("TYPE", rank=1, enough=16),
     Column("DEFAULT", rank=2, enough=10),
     Column("CHANGES", rank=3),
     Column("DESCRIPTION", enough=16, wraps=True),
 ]
 _DEPLOYMENTS = [
-    Column("DEPLOYMENT", enough=16),
-    Column("POOL", enough=10),
-    Column("QUEUE", rank=3, enough=10),
+    Column("DEPLOYMENT", enough=24),
+    Column("POOL", enough=24),
+    Column("QUEUE", rank=3, enough=24),
     Column("STATE"),
     Column("NEEDS", rank=1, enough=16),
     Column("DEFAULTS", rank=2, enough=16),
