@@ -114,7 +114,7 @@ def _run() -> int:
 def _failed(error: Exception) -> int:
     from skald_bridge.cli.output import print_error, reader_gone
 
-    if isinstance(error, BrokenPipeError) and reader_gone():
+    if isinstance(error, BrokenPipeError) and (reader_gone(1, 2) or _nowhere()):
         raise error
     if type(error).__name__ == "NoArgsIsHelpError":  # and the help is printed
         return ExitCode.BAD_INPUT
@@ -123,6 +123,11 @@ def _failed(error: Exception) -> int:
     problem = problem_of(error)
     print_error(problem)
     return problem.exit_code
+
+
+def _nowhere() -> bool:
+    """Whether standard output goes to the null device: there rich leaves it when its pipe has broken."""
+    return os.path.samestat(os.fstat(1), Path(os.devnull).stat())
 
 
 def _without_reader() -> int:

@@ -8,7 +8,6 @@ import select
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -53,16 +52,12 @@ def console() -> Output:
     return Output(unbounded=not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdigit())
 
 
-def reader_gone() -> bool:
-    """Whether standard output or error is a pipe that nobody reads any more, or was one."""
-    try:
-        nowhere = os.path.samestat(os.fstat(1), Path(os.devnull).stat())  # so rich leaves it
-        poll = select.poll()
-        for stream in (1, 2):
-            poll.register(stream, 0)
-        return nowhere or any(event & select.POLLERR for _, event in poll.poll(0))
-    except OSError:
-        return False
+def reader_gone(*streams: int) -> bool:
+    """Whether standard output, or one of these descriptors, is a pipe that nobody reads any more."""
+    poll = select.poll()
+    for stream in streams or (1,):
+        poll.register(stream, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def print_json(value: object, *, line: bool = False) -> None:

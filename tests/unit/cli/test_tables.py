@@ -29,9 +29,7 @@ def printed(shown: FittedTable, width: int) -> list[str]:
 
 @pytest.fixture
 def listed() -> FittedTable:
-    one = replace(
-        task(None), name="scarlet-otter", class_name="transcode", node="gpu-machine-17"
-    )  # type: ignore[arg-type]
+    one = replace(task(None), name="scarlet-otter", class_name="transcode", node="gpu-machine-17")  # type: ignore[arg-type]
     other = replace(one, name="short", class_name="analyze")
     return tasks_table([one, other], {one.id: Progress(0.25, "12 of 48 parts encoded on all nodes")}, NOW)
 
