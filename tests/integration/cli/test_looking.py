@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from prefect.states import Scheduled
@@ -197,6 +197,28 @@ async def test_followed_logs_say_what_is_waited_for(server: PrefectServer, place
             process.wait()
     assert (process.returncode, out) == (0, "")
     assert "ended as Completed" in err
+
+
+async def test_progress_is_the_same_wherever_a_task_is_printed(server: PrefectServer, place: Place) -> None:
+    async with runs.client_of(server.url) as client:
+        deployed = await runs.deploy(client)
+        process = place.start("submit", deployed.class_name, "inputUrl=a", "--wait", "--json")
+        listed = until(lambda: place("tasks", "--type", deployed.class_name, "--json").json, 60, "the task")
+        run = UUID(listed[0]["id"])
+        told = {"key": f"progress-{run}", "type": "progress", "data": 100.0, "description": "all of it"}
+        await client.request("POST", "/artifacts/", json={**told, "flow_run_id": str(run)})
+        await runs.live(client, run, runs.life("n"))
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    progress = {"fraction": 1.0, "text": "all of it"}
+    assert json.loads(out)["progress"] == progress
+    again = place("retry", str(run), "--json").json
+    for task in (
+        *again,
+        place("task", str(run), "--json").json,
+        place("why", str(run), "--json").json["task"],
+    ):
+        assert task["progress"] == progress
 
 
 def test_a_new_users_terminal_shows_nothing_of_prefects(place: Place, tmp_path: Path) -> None:
