@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from pydantic import Field
 
-from skald_bridge.authoring import Attachments, Needs, Reject, live, progress, task_type
+from skald_bridge.authoring import CAN_CHANGE, Attachments, Needs, Reject, live, progress, task_type
 from skald_bridge.media import fetch, ffmpeg
 from skald_bridge.media.children import Children, being_cancelled
 from skald_bridge.media.inputs import Source
@@ -39,13 +39,17 @@ class PipelineAttachments(Attachments):
     )
     title: str = Field("", max_length=80, title="Title", description="Heading of the contact sheet.")
     look: Look = Field(
-        "none", title="Look", description="Colours of the parts to come. Can change while the task runs."
+        "none",
+        title="Look",
+        description="Colours of the parts to come. Can change while the task runs.",
+        json_schema_extra=CAN_CHANGE,
     )
     label: str = Field(
         "",
         max_length=60,
         title="Label",
         description="Text in the upper right corner of the parts to come. Can change while the task runs.",
+        json_schema_extra=CAN_CHANGE,
     )
     part_seconds: float = Field(30, gt=0.5, title="Part length", description="Seconds of one part, about.")
     parallel: int = Field(4, ge=1, le=64, title="At once", description="Parts worked on at the same time.")

@@ -10,6 +10,7 @@ from prefect.artifacts import create_table_artifact
 from pydantic import Field
 
 from skald_bridge.authoring import (
+    CAN_CHANGE,
     Attachments,
     Needs,
     Reject,
@@ -40,6 +41,7 @@ class RecordAttachments(Attachments):
         le=86_400,
         title="Segment length",
         description="Seconds; a segment ends at the next key frame. Can change while the task runs.",
+        json_schema_extra=CAN_CHANGE,
     )
     seconds: float | None = Field(
         None,

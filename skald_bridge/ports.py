@@ -13,12 +13,14 @@ from skald_bridge.domain.effects import EndPulse
 from skald_bridge.domain.facts import Heard, Node, Progress, State, Subtask, Task
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
+from skald_bridge.domain.log_entries import LogEntry
 from skald_bridge.domain.messages import Message
 from skald_bridge.domain.pulse import NodeBeat, Vitals
 from skald_bridge.domain.recordings import Artifact, Recording
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.domain.skalds_nodes import SkaldsNode
 from skald_bridge.domain.task_filter import EVERY, TaskFilter
+from skald_bridge.domain.task_types import DeployedType
 
 
 class Clock(Protocol):
@@ -48,7 +50,7 @@ class Engine(Protocol):
     async def tasks(
         self, *, states: Sequence[str] = (), class_name: str | None = None, limit: int = 200, offset: int = 0
     ) -> list[Task]:
-        """Newest first."""
+        """Newest first, by creation."""
         ...
 
     async def live_tasks(self) -> list[Task]:
@@ -91,6 +93,18 @@ class Engine(Protocol):
 
     async def node_log(self, task: TaskId) -> list[tuple[datetime, str]]:
         """What nodes said about a task, oldest first: refusals, lease, start, end."""
+        ...
+
+    def logs(self, task: TaskId, *, since: datetime | None = None) -> AsyncIterator[list[LogEntry]]:
+        """What the task and its nodes said, oldest first, in pages; all, or that at or after ``since``."""
+        ...
+
+    async def last_logs(self, task: TaskId, count: int) -> list[LogEntry]:
+        """The last ones of ``logs``, oldest first."""
+        ...
+
+    async def task_types(self, name: str | None = None) -> list[DeployedType]:
+        """What is deployed, sorted by name; only the one of that name."""
         ...
 
     def hints(self) -> AbstractAsyncContextManager[AsyncIterator[Heard]]:

@@ -20,6 +20,7 @@ from skald_bridge.adapters.prefect_deployments import (
     COMPARE,
     check_names,
     chosen,
+    compare,
     parameters_of,
     place_of,
     queue_name,
@@ -211,5 +212,6 @@ def _is_cancelled(result: OrchestrationResult[Any]) -> bool:
 def _named(class_name: str, error: Exception) -> Exception:
     if isinstance(error, InvalidInput):
         detail = error.message.removeprefix("Error creating flow run: ")
-        return InvalidInput(f"{class_name}: {detail}", remedy=error.remedy or COMPARE)
+        known = error.remedy if error.remedy != COMPARE else None
+        return InvalidInput(f"{class_name}: {detail}", remedy=known or compare(class_name))
     return error

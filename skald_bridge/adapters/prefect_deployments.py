@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,15 @@ from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.domain.suggestions import unknown_field
 
 _SAID = 500
-COMPARE = "Compare with the deployment's parameters in the Prefect UI."
+
+
+def compare(class_name: str = "NAME") -> str:
+    """The remedy for wrong fields."""
+    return f"`skald types {shlex.quote(class_name)}` shows its fields."
+
+
+COMPARE = compare()
+"""Where the task type is not known."""
 
 
 def chosen(deployments: Sequence[Mapping[str, Any]], skald_pools: set[str]) -> Mapping[str, Any]:
@@ -64,18 +73,20 @@ def parameters_of(
     return name, {name: {**(own if isinstance(own, dict) else {}), **attachments}}
 
 
-def check_names(parameters: Mapping[str, Any], schema: Mapping[str, Any] | None) -> None:
+def check_names(
+    parameters: Mapping[str, Any], schema: Mapping[str, Any] | None, class_name: str = "NAME"
+) -> None:
     """Raise ``InvalidInput`` naming a parameter, or a field of the attachments, that the flow does not have.
 
     Prefect's own message about such a field names other fields.
     """
     taken = schema or {}
-    _known_only(parameters, taken)
+    _known_only(parameters, taken, class_name)
     name = attachments_parameter(schema)
     if name is not None and isinstance(given := parameters.get(name), Mapping):
         kind = taken["properties"][name]
         reference = kind.get("$ref") or next((part.get("$ref", "") for part in kind.get("allOf", ())), "")
-        _known_only(given, taken.get("definitions", {}).get(reference.rpartition("/")[2], kind))
+        _known_only(given, taken.get("definitions", {}).get(reference.rpartition("/")[2], kind), class_name)
 
 
 def refusal(error: Exception) -> InvalidInput | None:
@@ -92,7 +103,7 @@ def refusal(error: Exception) -> InvalidInput | None:
     return InvalidInput(f"{field}: {said}", remedy=COMPARE)
 
 
-def _known_only(given: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+def _known_only(given: Mapping[str, Any], schema: Mapping[str, Any], class_name: str) -> None:
     if schema.get("additionalProperties") is not False:
         return
     known = list(schema.get("properties") or ())
@@ -100,15 +111,15 @@ def _known_only(given: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
         if key not in known and not any(
             re.search(each, key) for each in schema.get("patternProperties") or ()
         ):
-            raise InvalidInput(unknown_field(key, known), remedy="Write one of the fields of this task type.")
+            raise InvalidInput(unknown_field(key, known), remedy=compare(class_name))
 
 
-def check(parameters: Mapping[str, Any], schema: Mapping[str, Any] | None) -> None:
+def check(parameters: Mapping[str, Any], schema: Mapping[str, Any] | None, class_name: str = "NAME") -> None:
     """Raise ``InvalidInput`` naming the field when the deployment's schema does not take the parameters."""
     if not schema:
         return
-    check_names(parameters, schema)
+    check_names(parameters, schema, class_name)
     try:
         validate(dict(parameters), dict(schema), raise_on_error=True)
     except ValidationError as error:
-        raise InvalidInput(str(error), remedy=COMPARE) from error
+        raise InvalidInput(str(error), remedy=compare(class_name)) from error

@@ -17,6 +17,7 @@ from skald_bridge.adapters.prefect_mapping import (
     subtask_of,
     task_of,
 )
+from skald_bridge.adapters.prefect_newest import newest
 from skald_bridge.adapters.prefect_unreadable import is_stub
 from skald_bridge.domain.errors import Failing, InvalidInput, NotFound
 from skald_bridge.domain.facts import Node, Progress, State, Subtask, Task
@@ -46,12 +47,14 @@ class Reading(Identity):
         self, *, states: Sequence[str] = (), class_name: str | None = None, limit: int = PAGE, offset: int = 0
     ) -> list[Task]:
         """``states`` are state types or names, in any case."""
-        body: dict[str, Any] = {"sort": "ID_DESC", "offset": offset}
-        if states:
-            body["flow_runs"] = {"state": _state_filter(states)}
-        if class_name is not None:
-            body["flows"] = {"name": {"any_": [class_name]}}
-        return await self._tasks(await self.pages("/flow_runs/filter", body, limit))
+        state = {"state": _state_filter(states)} if states else {}
+        body = {"flows": {"name": {"any_": [class_name]}}} if class_name is not None else {}
+
+        async def read(wanted: Mapping[str, Any], sort: str, size: int, start: int) -> list[Any]:
+            asked = {**body, "flow_runs": {**state, **wanted}, "sort": sort}
+            return await self.page("/flow_runs/filter", asked, size, start)
+
+        return await self._tasks((await newest(read, offset + limit, datetime.now(UTC)))[offset:])
 
     async def live_tasks(self) -> list[Task]:
         return await self._filtered({"state": _LIVE})

@@ -105,7 +105,7 @@ class Updates(Commands):
                 remedy="Give the task an id of its own.",
             )
         _, parameters = parameters_of(deployment, attachments)
-        check(parameters, deployment.get("parameter_openapi_schema"))
+        check(parameters, deployment.get("parameter_openapi_schema"), found.class_name)
         before, own = dict(run.get("parameters") or {}), run.get("labels") or {}
         changed = {**(labels or {}), REVISION_LABEL: found.revision + 1}
         await self._write(found, parameters, changed, name=name or found.name)
@@ -143,7 +143,7 @@ class Updates(Commands):
         name = attachments_parameter(schema) or next(iter(parameters), None)
         merged = dict(changes) if replace else merge(attachments_of(parameters), changes)
         stored = {name: merged} if name and attachments_parameter(schema) else {**parameters, **merged}
-        check(stored, schema)
+        check(stored, schema, task.class_name)
         revision = task.revision + 1
         await self._write(task, stored, {REVISION_LABEL: revision})
         return "stored", revision, None

@@ -4,7 +4,7 @@ All of it works in a run of any Prefect worker, and in a plain call in a test; o
 task, too. Nothing here asks a service before user code runs.
 """
 
-from skald_bridge.authoring.attachments import Attachments
+from skald_bridge.authoring.attachments import CAN_CHANGE, Attachments
 from skald_bridge.authoring.declaration import task_type
 from skald_bridge.authoring.live import Live, Reject
 from skald_bridge.authoring.progress import progress
@@ -14,6 +14,7 @@ from skald_bridge.authoring.workers import flow_from_worker
 from skald_work_pools.needs import Needs
 
 __all__ = [
+    "CAN_CHANGE",
     "Attachments",
     "Live",
     "Needs",

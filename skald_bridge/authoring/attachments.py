@@ -10,6 +10,14 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, to_jsonable_python
 
+from skald_bridge.domain.task_types import CAN_CHANGE as SCHEMA_KEY
+
+CAN_CHANGE: dict[str, Any] = {SCHEMA_KEY: True}
+"""``Field(…, json_schema_extra=CAN_CHANGE)``: running tasks take new values; those of other fields they refuse.
+
+`skald types` shows it; the flow's own code decides.
+"""
+
 
 class Attachments(BaseModel):
     """Parameters of a task: ``fix_frame`` is read as that or as ``fixFrame``, and written as ``fixFrame``.

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
+from typing import Annotated, Any, ParamSpec, TypedDict, TypeVar, Unpack, get_args, get_origin, overload
 
 from prefect import Flow, flow
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.results import ResultSerializer, ResultStorage
 from prefect.task_runners import TaskRunner
-from pydantic import BaseModel
+from pydantic import BaseModel, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
+from skald_bridge.domain.task_types import NEEDS
 from skald_work_pools.needs import Needs
 from skald_work_pools.task_type import STARTS, Start, TaskType, declare
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Hook = Callable[[Flow[..., Any], FlowRun, State[Any]], Awaitable[None] | None]
+
+
+class _Told:
+    """Puts the needs into the deployment's parameter schema, where they can be read without the code."""
+
+    def __init__(self, needs: Needs) -> None:
+        self._needs = needs.model_dump(mode="json", exclude_defaults=True)
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(core_schema), NEEDS: self._needs}
 
 
 class FlowOptions(TypedDict, total=False):
@@ -92,7 +107,9 @@ def task_type(
         raise ValueError(f"start is {start!r}; write one of {', '.join(STARTS)}, or leave it out")
 
     def decorate(function: Callable[P, R]) -> Flow[P, R]:
-        parameter, _ = attachments_parameter(function)
+        parameter, model = attachments_parameter(function)
+        if needs is not None:
+            function.__annotations__[parameter] = Annotated[model, _Told(needs)]
         given: dict[str, Any] = {
             "name": name or function.__name__,
             "retries": retries,
@@ -129,6 +146,8 @@ def attachments_parameter(function: Callable[..., Any]) -> tuple[str, type[BaseM
             "annotate it with a class derived from skald_bridge.authoring.Attachments or pydantic.BaseModel"
         )
     annotation = _resolved(function, parameter, label)
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
     if not (inspect.isclass(annotation) and issubclass(annotation, BaseModel)):
         raise TypeError(
             f"task type {label}: parameter {parameter.name} is {annotation!r}, not a pydantic model; "

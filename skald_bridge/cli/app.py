@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from skald_bridge.cli.exit_codes import ExitCode
 from skald_bridge.cli.invocation import Invocation
 from skald_bridge.cli.lazy import EXIT_CODES, group
-from skald_bridge.domain.errors import SkaldError
+from skald_bridge.cli.problems import is_usage, problem_of
 
 _HERE = "skald_bridge.cli"
 COMMANDS = {
@@ -20,6 +22,7 @@ COMMANDS = {
     "submit": (f"{_HERE}.submit:submit", "Create a task of a task type."),
     "tasks": (f"{_HERE}.tasks:tasks", "List tasks, newest first."),
     "task": (f"{_HERE}.task:task", "Show one task: subtasks, attachments, node, states."),
+    "logs": (f"{_HERE}.logs:logs", "Print what a task and its nodes said: prints, logs, tracebacks."),
     "why": (f"{_HERE}.why:why", "Say why a task is where it is: refusals, lease, its pool."),
     "events": (f"{_HERE}.events:events", "Print the journal: every state change, in Skalds' words."),
     "rejected": (f"{_HERE}.rejected:rejected", "List what the bridge could not handle; have it tried again."),
@@ -28,6 +31,7 @@ COMMANDS = {
     "resume": (f"{_HERE}.control:resume", "Let a paused task go on."),
     "retry": (f"{_HERE}.control:retry", "Run a task that has ended once more."),
     "update": (f"{_HERE}.update:update", "Change a task's attachments, also while it runs."),
+    "types": (f"{_HERE}.types:types", "List task types, or show one: its fields, needs, deployments."),
     "nodes": (f"{_HERE}.nodes:nodes", "List nodes: what they have, what they run."),
     "node": (f"{_HERE}.node:node", "Run a node on this machine."),
     "pool": (f"{_HERE}.pool:pool", "Create a work pool for nodes, where it is missing."),
@@ -48,6 +52,14 @@ app = typer.Typer(
 )
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from skald_bridge.cli.version import version
+
+        version()
+        raise typer.Exit()
+
+
 @app.callback(epilog=EXIT_CODES)
 def skald(
     context: typer.Context,
@@ -57,6 +69,10 @@ def skald(
     ] = None,
     debug: Annotated[
         bool, typer.Option("--debug", help="Log more, and show where errors come from.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_version, help="Print the versions and end."),
     ] = False,
 ) -> None:
     """Long media and AI jobs on CPU and GPU nodes, on Prefect.
@@ -68,31 +84,55 @@ def skald(
 
 def main() -> None:
     """Entry point: runs the command and ends the process with its exit code."""
+    # Prefect's client tells its maker of its use, and says so amid what is printed: only where that is wanted.
+    os.environ.setdefault("DO_NOT_TRACK", "1")
     try:
-        app()
-    except SkaldError as error:
-        if _debugging():
-            raise
-        _print(error)
-        sys.exit(error.exit_code)
+        code = _run()
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
-    except Exception as error:
-        if _debugging():
+        code = _without_reader()
+    sys.exit(code)
+
+
+def _run() -> int:
+    """The exit code. Raises ``BrokenPipeError`` when nobody reads the output any more."""
+    try:
+        ended = app(standalone_mode=False, prog_name="skald")
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return ended if isinstance(ended, int) else ExitCode.DONE
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except SystemExit as end:
+        # So typer and rich end a process whose output nobody reads.
+        if not isinstance(end.__context__, BrokenPipeError):
             raise
-        text = " ".join(str(error).split()) or type(error).__name__
-        _print(
-            SkaldError(f"Unexpected {type(error).__name__}: {text}", remedy="See more with skald --debug.")
-        )
-        sys.exit(1)
+        return _failed(end.__context__)
+    except Exception as error:
+        return _failed(error)
 
 
-def _debugging() -> bool:
-    return "--debug" in sys.argv
+def _failed(error: Exception) -> int:
+    from skald_bridge.cli.output import print_error, reader_gone
+
+    if isinstance(error, BrokenPipeError) and (reader_gone(1, 2) or _nowhere()):
+        raise error
+    if type(error).__name__ == "NoArgsIsHelpError":  # and the help is printed
+        return ExitCode.BAD_INPUT
+    if "--debug" in sys.argv and not is_usage(error):
+        raise error
+    problem = problem_of(error)
+    print_error(problem)
+    return problem.exit_code
 
 
-def _print(error: SkaldError) -> None:
-    from skald_bridge.cli.output import print_error
+def _nowhere() -> bool:
+    """Whether standard output goes to the null device: there rich leaves it when its pipe has broken."""
+    return os.path.samestat(os.fstat(1), Path(os.devnull).stat())
 
-    print_error(error)
+
+def _without_reader() -> int:
+    """What is still to be written goes nowhere; that is no error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    return ExitCode.DONE

@@ -5,7 +5,6 @@ In order: PREFECT_API_URL and the other settings, Prefect's active profile, this
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tomllib
 from collections.abc import Callable, Coroutine
@@ -69,8 +68,7 @@ def with_engine(settings: Settings, body: Callable[[Engine], Coroutine[Any, Any,
         async with prefect_engine() as engine:
             await body(engine)
 
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(inside())
+    asyncio.run(inside())
 
 
 def _profile(name: str) -> str | None:

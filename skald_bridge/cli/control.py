@@ -63,10 +63,11 @@ def _command(
         for task in found:
             await perform(task.id)
             now = await engine.task(task.id)
-            shown.append(task_json(now))
+            shown.append(now)
             if not as_json:
                 console().print(f"{name}  {plain(now.name)}  {plain(now.id)}  {shown_state(now.state)}")
         if as_json:
-            print_json(shown)
+            progress = await engine.progress([task.id for task in shown])
+            print_json([task_json(task, progress.get(task.id)) for task in shown])
 
     with_engine(invocation(context).settings(), body)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ from rich.console import Console
 
 from skald_bridge.cli.bridge import journal_file
 from skald_bridge.cli.invocation import invocation
-from skald_bridge.cli.output import console, plain, print_json, styled
+from skald_bridge.cli.output import console, plain, print_json, reader_gone, styled
 from skald_bridge.cli.shapes import event_json
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.domain.ids import TaskId, short
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 _EVERY = 0.3
+_MOST = 2**63 - 1
+"""SQLite's largest number."""
 
 Entry = tuple[int, JournalRecord]
 
@@ -36,9 +37,13 @@ def events(
         str | None,
         typer.Option("--task", metavar="TASK", help="Only this task: its id, or the id's beginning."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many of the past.")] = 50,
+    limit: Annotated[
+        int,
+        typer.Option("--limit", "-n", min=0, max=_MOST, help="At most so many of the past."),
+    ] = 50,
     after: Annotated[
-        int | None, typer.Option("--after", min=0, help="All after this position, instead of the last ones.")
+        int | None,
+        typer.Option("--after", min=0, max=_MOST, help="All after this position, instead of the last ones."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
@@ -60,7 +65,7 @@ def events(
         _print(screen, shown, as_json=as_json)
         newest = await journal.tail(1)
         position = max([after or 0, *(at for at, _ in (*shown, *newest))])
-        while follow:
+        while follow and not reader_gone():
             await asyncio.sleep(_EVERY)
             fresh = await journal.read(after=position, task=wanted, limit=PAGE)
             _print(screen, fresh, as_json=as_json)
@@ -72,8 +77,7 @@ def events(
         async with open_journal(journal_file(settings.home)) as journal:
             await body(journal)
 
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(inside())
+    asyncio.run(inside())
 
 
 async def _all(journal: Journal, after: int, task: TaskId | None) -> list[Entry]:

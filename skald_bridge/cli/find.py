@@ -10,7 +10,6 @@ from skald_bridge.domain.facts import Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.ports import Engine
 
-PAGE = 200
 SEARCHED = 5000
 """So many of the newest tasks are looked through for a name or the beginning of an id."""
 
@@ -29,12 +28,7 @@ async def find_task(engine: Engine, text: str) -> Task:
     except NotFound:
         if whole is not None:
             raise
-    found: list[Task] = []
-    for offset in range(0, SEARCHED, PAGE):
-        page = await engine.tasks(limit=PAGE, offset=offset)
-        found += matching(page, wanted)
-        if len(page) < PAGE:
-            break
+    found = matching(await engine.tasks(limit=SEARCHED), wanted)
     if not found:
         raise NotFound(
             f"There is no task whose id begins with, or whose name is, {wanted!r}.",

@@ -8,6 +8,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from skald_bridge.cli.exit_codes import SUMMARY
+
 
 class LazyCommand(TyperCommand):
     """Stands for ``function`` of ``module`` until it is called."""
@@ -28,10 +30,7 @@ class LazyCommand(TyperCommand):
         return typer.main.get_command(app)
 
 
-EXIT_CODES = (
-    "Exit codes: 0 done, 1 failed, 2 bad input, 3 not found, 4 a service does not answer, 5 refused. "
-    "Every error names its remedy."
-)
+EXIT_CODES = f"{SUMMARY} Every error names its remedy."
 
 
 def group(commands: dict[str, tuple[str, str]]) -> type[TyperGroup]:

@@ -14,6 +14,7 @@ from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.log_setup import start_logging
 from skald_bridge.cli.media import Media, with_media
 from skald_bridge.domain.errors import Unavailable
+from skald_bridge.domain.names import check_resource_name
 from skald_bridge.settings.file import as_environment
 
 
@@ -48,6 +49,8 @@ def node(
     )
     settings = with_media(settings, media)
     called = settings.skald_id or socket.gethostname()
+    check_resource_name("--pool", settings.pool)
+    check_resource_name("--name", called)
     connect(settings)
     start_logging(settings, called)
     os.environ.update(as_environment(settings))

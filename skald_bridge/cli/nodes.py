@@ -13,13 +13,25 @@ from skald_bridge.cli.connect import with_engine
 from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.output import ago, console, plain, print_json, size, styled, table
 from skald_bridge.cli.shapes import node_json
+from skald_bridge.cli.tables import Column
 from skald_bridge.domain.facts import Node
 from skald_bridge.domain.lifecycle import StateType
 
 if TYPE_CHECKING:
     from skald_bridge.ports import Engine
 
-COLUMNS = ["NODE", "POOL", "STATUS", "TASKS", "CPUS", "MEMORY", "GPUS", "TAGS", "HOST", "SEEN"]
+COLUMNS = [
+    Column("NODE", enough=24),
+    Column("POOL", rank=2, enough=24),
+    Column("STATUS"),
+    Column("TASKS", rank=1),
+    Column("CPUS", rank=5),
+    Column("MEMORY", rank=6),
+    Column("GPUS", rank=3, enough=20),
+    Column("TAGS", rank=7, enough=12),
+    Column("HOST", rank=8, enough=24),
+    Column("SEEN", rank=4),
+]
 _ON_NODE = (StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
 
 

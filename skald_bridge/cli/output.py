@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -11,12 +13,13 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from skald_bridge.cli.tables import Column, FittedTable
 from skald_bridge.domain.errors import SkaldError
 from skald_bridge.domain.plain_text import visible, visible_json
 
 PIPED_WIDTH = 200
+_SHORTENED = 20
 _STATUS_STYLES = {
     "Created": "cyan",
     "Assigning": "cyan",
@@ -33,10 +36,28 @@ _STATUS_STYLES = {
 }
 
 
-def console() -> Console:
-    """Standard output; plain and wide when it is no terminal."""
-    tty = sys.stdout.isatty()
-    return Console(width=None if tty else PIPED_WIDTH, highlight=False, soft_wrap=False)
+class Output(Console):
+    """``unbounded``: tables are as wide as their values."""
+
+    def __init__(self, *, unbounded: bool) -> None:
+        super().__init__(width=PIPED_WIDTH if unbounded else None, highlight=False, soft_wrap=False)
+        self.unbounded = unbounded
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def console() -> Output:
+    """Standard output; plain, and with tables of any width, when it is no terminal and COLUMNS is not set."""
+    return Output(unbounded=not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdigit())
+
+
+def reader_gone(*streams: int) -> bool:
+    """Whether standard output, or one of these descriptors, is a pipe that nobody reads any more."""
+    poll = select.poll()
+    for stream in streams or (1,):
+        poll.register(stream, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def print_json(value: object, *, line: bool = False) -> None:
@@ -64,14 +85,25 @@ def json_text(value: object, *, indent: int | None = None) -> str:
     return visible_json(json.dumps(value, ensure_ascii=False, default=str, indent=indent))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Cells are plain text, but for ``styled`` ones."""
-    made = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for number, column in enumerate(columns):
-        made.add_column(column, no_wrap=number == 0, overflow="fold")
-    for row in rows:
-        made.add_row(*row)
-    return made
+def table(columns: Sequence[str | Column], rows: Iterable[Sequence[str]]) -> FittedTable:
+    """Cells are plain text, but for ``styled`` ones.
+
+    Of columns that are names alone, the later ones are left out sooner, but never the first two and the last, whose
+    values are wrapped.
+    """
+    last = len(columns) - 1
+    made = [
+        column
+        if isinstance(column, Column)
+        else Column(
+            column,
+            rank=place if 1 < place < last else 0,
+            enough=_SHORTENED if place else None,
+            wraps=place == last > 0,
+        )
+        for place, column in enumerate(columns)
+    ]
+    return FittedTable(made, list(rows))
 
 
 def plain(value: object) -> str:

@@ -13,6 +13,7 @@ import typer
 from skald_bridge.cli.bridge import journal_file
 from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.output import ago, console, plain, print_json, table
+from skald_bridge.cli.tables import Column
 from skald_bridge.domain.dead_letters import DeadLetter
 from skald_bridge.domain.errors import InvalidInput, NotFound
 
@@ -97,7 +98,9 @@ def _list(letters: list[DeadLetter], total: int) -> None:
     now = datetime.now(UTC)
     rows = [(plain(each.id), ago(each.at, now), plain(each.reason[:200])) for each in letters]
     screen = console()
-    screen.print(table(["item", "when", "why"], rows))
+    screen.print(
+        table([Column("ITEM", enough=20), Column("WHEN", rank=1), Column("WHY", enough=20, wraps=True)], rows)
+    )
     if total > len(letters):
         screen.print(f"{total - len(letters)} more; see them with --limit {total}.")
 

@@ -76,7 +76,8 @@ def submit(
             task = await _end(engine, task, quiet=as_json)
             ended.append(task)
         if as_json:
-            print_json(task_json(task))
+            progress = await engine.progress([task.id]) if wait else {}
+            print_json(task_json(task, progress.get(task.id)))
 
     with_engine(invocation(context).settings(), body)
     if ended and (ended[0].state is None or ended[0].state.type is not StateType.COMPLETED):

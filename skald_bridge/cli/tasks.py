@@ -3,26 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.live import Live
-from rich.table import Table
 
 from skald_bridge.cli.connect import with_engine
 from skald_bridge.cli.invocation import invocation
-from skald_bridge.cli.output import ago, console, plain, print_json, span, styled, table
+from skald_bridge.cli.output import (
+    ago,
+    console,
+    plain,
+    print_json,
+    reader_gone,
+    span,
+    styled,
+    table,
+)
 from skald_bridge.cli.shapes import task_json
 from skald_bridge.cli.states import state_filter
+from skald_bridge.cli.tables import Column, FittedTable
 from skald_bridge.domain.facts import Progress, State, Task
 from skald_bridge.domain.ids import TaskId, short
 
 if TYPE_CHECKING:
     from skald_bridge.ports import Engine
 
-COLUMNS = ["ID", "TYPE", "NAME", "STATE", "PROGRESS", "NODE", "TRY", "TIME", "CREATED"]
+COLUMNS = [
+    Column("ID", enough=24),
+    Column("TYPE", rank=2, enough=24),
+    Column("NAME", rank=3, enough=24),
+    Column("STATE", enough=9),
+    Column("PROGRESS", rank=1, enough=8),
+    Column("NODE", rank=5, enough=24),
+    Column("TRY", rank=7),
+    Column("TIME", rank=4),
+    Column("CREATED", rank=6),
+]
 EVERY = 1.0
 
 
@@ -35,7 +56,12 @@ def tasks(
     type_: Annotated[str | None, typer.Option("--type", "-t", help="Only this task type.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Keep the table up to date; Ctrl-C ends.")
+        bool,
+        typer.Option(
+            "--watch",
+            "-w",
+            help="Keep the table up to date; print it anew when it changes where that is no terminal.",
+        ),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="A JSON list; with --watch one list a line, when it changes.")
@@ -51,15 +77,13 @@ def tasks(
         found, progress = await _read(engine, states, type_, limit)
         if as_json:
             print_json([task_json(task, progress.get(task.id)) for task in found])
-        elif found:
-            console().print(tasks_table(found, progress, datetime.now(UTC)))
         else:
-            console().print("No tasks. Create one: skald submit CLASS key=value …")
+            console().print(_shown(found, progress, type_))
 
     with_engine(invocation(context).settings(), body)
 
 
-def tasks_table(found: Sequence[Task], progress: Mapping[TaskId, Progress], now: datetime) -> Table:
+def tasks_table(found: Sequence[Task], progress: Mapping[TaskId, Progress], now: datetime) -> FittedTable:
     """One row a task."""
     return table(COLUMNS, [_row(task, progress.get(task.id), now) for task in found])
 
@@ -103,19 +127,30 @@ async def _read(
     return found, await engine.progress([task.id for task in found]) if found else {}
 
 
+def _shown(
+    found: Sequence[Task], progress: Mapping[TaskId, Progress], class_name: str | None
+) -> FittedTable | str:
+    if found:
+        return tasks_table(found, progress, datetime.now(UTC))
+    of_type = f" of the type {plain(class_name)}" if class_name is not None else ""
+    return f"No tasks{of_type}. Create one: skald submit {plain(class_name or 'CLASS')} key=value …"
+
+
 async def _watch(
     engine: Engine, states: Sequence[str], class_name: str | None, limit: int, as_json: bool
 ) -> None:
     last: object = None
     screen = console()
-    with Live(console=screen, refresh_per_second=4, transient=False, auto_refresh=not as_json) as live:
-        while True:
+    drawn = not as_json and sys.stdout.isatty()
+    with Live(console=screen, refresh_per_second=4) if drawn else nullcontext() as live:
+        while not reader_gone():
             found, progress = await _read(engine, states, class_name, limit)
-            if as_json:
-                shown = [task_json(task, progress.get(task.id)) for task in found]
-                if shown != last:
-                    print_json(shown, line=True)
-                last = shown
-            else:
-                live.update(tasks_table(found, progress, datetime.now(UTC)))
+            facts = [task_json(task, progress.get(task.id)) for task in found]
+            if live is not None:
+                live.update(_shown(found, progress, class_name))
+            elif facts != last and as_json:
+                print_json(facts, line=True)
+            elif facts != last:
+                screen.print(*([] if last is None else [""]), _shown(found, progress, class_name), sep="\n")
+            last = facts
             await asyncio.sleep(EVERY)

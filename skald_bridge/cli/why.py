@@ -37,7 +37,14 @@ def why(
         found = reasons(task, await waiting(task), await engine.nodes(), await engine.live_tasks(), now)
         log = await engine.node_log(task.id)
         if as_json:
-            print_json({"task": task_json(task), "reasons": found, "nodeLog": [log_json(one) for one in log]})
+            progress = (await engine.progress([task.id])).get(task.id)
+            print_json(
+                {
+                    "task": task_json(task, progress),
+                    "reasons": found,
+                    "nodeLog": [log_json(one) for one in log],
+                }
+            )
             return
         screen = console()
         screen.print(f"[bold]{plain(task.name)}[/]  {plain(task.id)}  {shown_state(task.state)}")

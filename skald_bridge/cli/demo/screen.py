@@ -17,6 +17,7 @@ from rich.text import Text
 
 from skald_bridge.cli.demo.story import View
 from skald_bridge.cli.output import plain, size, table
+from skald_bridge.cli.tables import FittedTable
 from skald_bridge.cli.tasks import shown_state, took
 from skald_bridge.domain.facts import Subtask, Task
 from skald_bridge.domain.plain_text import visible
@@ -100,7 +101,7 @@ def _subtask_row(subtask: Subtask) -> list[RenderableType]:
     ]
 
 
-def result_table(view: View) -> Table:
+def result_table(view: View) -> FittedTable:
     """One row a task, oldest first."""
     now = datetime.now(UTC)
     rows = [
@@ -117,7 +118,7 @@ def result_table(view: View) -> Table:
     return table(["TASK", "TYPE", "NODE", "ATTEMPTS", "TIME", "RESULT"], rows)
 
 
-def subtask_table(subtasks: Sequence[Subtask]) -> Table:
+def subtask_table(subtasks: Sequence[Subtask]) -> FittedTable:
     rows = [[plain(s.name), plain(s.state), str(s.attempt), f"{s.seconds:.1f}s"] for s in subtasks]
     return table(["SUBTASK OF THE PIPELINE", "STATE", "ATTEMPTS", "TIME"], rows)
 
@@ -128,7 +129,7 @@ def places(files: Sequence[Path]) -> Group:
     )
 
 
-def journal_tail(records: Sequence[tuple[int, JournalRecord]]) -> Table:
+def journal_tail(records: Sequence[tuple[int, JournalRecord]]) -> FittedTable:
     rows = [
         [
             str(position),

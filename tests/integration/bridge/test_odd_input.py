@@ -79,7 +79,9 @@ async def in_turns(
         began = time.monotonic()
         await good()
         took.append(time.monotonic() - began)
-    print(f"served after {statistics.median(took):.2f} s, {max(took):.2f} s at most, behind {TOGETHER} odd items")
+    print(
+        f"served after {statistics.median(took):.2f} s, {max(took):.2f} s at most, behind {TOGETHER} odd items"
+    )
 
 
 async def test_any_bytes_in_any_topic(services: Services, client: PrefectClient, deployed: Deployed) -> None:

@@ -24,6 +24,7 @@ NAMES = [
     "submit",
     "tasks",
     "task",
+    "logs",
     "why",
     "events",
     "rejected",
@@ -32,6 +33,7 @@ NAMES = [
     "resume",
     "retry",
     "update",
+    "types",
     "nodes",
     "node",
     "pool",
@@ -132,6 +134,12 @@ def test_init_writes_a_file_that_works_and_does_not_overwrite(tmp_path: Path) ->
 
 def test_version_names_three(tmp_path: Path) -> None:
     assert set(skald(tmp_path, "version", "--json").json) == {"skald", "prefect", "python"}
+
+
+def test_the_option_prints_what_the_command_prints(tmp_path: Path) -> None:
+    said = skald(tmp_path, "--version")
+    assert said.code == 0
+    assert said.out == skald(tmp_path, "version").out != ""
 
 
 def test_module_and_script_are_the_same() -> None:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from skald_bridge.cli.events import _print
-from skald_bridge.cli.output import compact, console, plain, print_error, print_json, say, styled, table
+from skald_bridge.cli.output import (
+    compact,
+    console,
+    plain,
+    print_error,
+    print_json,
+    reader_gone,
+    say,
+    styled,
+    table,
+)
 from skald_bridge.cli.tasks import tasks_table
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.domain.facts import Task
@@ -61,3 +73,13 @@ def test_tables_and_events(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert is_clean(out), ascii(out)
     assert "[red]x" in out and r"\x1b[2Jb\x9b31mc\rd\x07" in out
+
+
+def test_a_reader_is_gone_when_its_end_of_the_pipe_is_closed() -> None:
+    read, write = os.pipe()
+    with Path(os.devnull).open("w") as nowhere:
+        assert not reader_gone(write, nowhere.fileno())
+        os.close(read)
+        assert reader_gone(nowhere.fileno(), write)
+        assert not reader_gone(nowhere.fileno())
+    os.close(write)
