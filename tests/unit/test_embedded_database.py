@@ -52,9 +52,13 @@ async def test_a_session_inside_another_transaction_does_not_wait_for_its_lock(t
     database = embedded_database.WriteLockFirst(url_of(tmp_path / "prefect.db"))
     engine = await database.engine()
     try:
-        async with await database.session(engine) as outer, database.begin_transaction(outer):
-            async with await database.session(engine) as inner, database.begin_transaction(inner):
-                await inner.connection()
+        async with (
+            await database.session(engine) as outer,
+            database.begin_transaction(outer),
+            await database.session(engine) as inner,
+            database.begin_transaction(inner),
+        ):
+            await inner.connection()
     finally:
         await engine.dispose()
 
