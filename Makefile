@@ -1,12 +1,14 @@
 PYTHON ?= python3
 VENV ?= .venv
-PIP = $(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+CONSTRAINTS ?= constraints.txt
+OLDEST = .cache/oldest
+PIP = $(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 NAME ?= start
 
-.PHONY: demo test check unit parity bench chaos services services-stop clean
+.PHONY: demo test test-oldest check unit parity bench chaos services services-stop clean
 
 # The environment, made once and again whenever what it is made of changes.
-$(VENV)/run.stamp: pyproject.toml constraints.txt
+$(VENV)/run.stamp: pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Python 3.11, 3.12 or 3.13 is needed; say which: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
@@ -31,6 +33,18 @@ check: $(VENV)/test.stamp
 # Everything: a quarter of an hour on two cores.
 test: check
 	$(VENV)/bin/pytest -n 2 --dist loadscope $(ARGS)
+
+# On the oldest Prefect that is supported: the units, the journeys marked so, the demo.
+test-oldest: $(OLDEST)/constraints.txt
+	@$(MAKE) --no-print-directory VENV=$(OLDEST)/venv CONSTRAINTS=$< $(OLDEST)/venv/test.stamp
+	$(OLDEST)/venv/bin/pytest tests/unit -n 2 --dist loadscope $(ARGS)
+	$(OLDEST)/venv/bin/pytest tests/integration -m oldest -n 2 --dist loadscope $(ARGS)
+	$(OLDEST)/venv/bin/skald demo --out $(OLDEST)/demo
+
+# constraints.txt with the lines of constraints-oldest.txt in place of its own.
+$(OLDEST)/constraints.txt: constraints-oldest.txt constraints.txt
+	@mkdir -p $(@D)
+	@awk -F== 'FNR == NR { old[$$1]; print; next } !($$1 in old)' $^ > $@
 
 unit: $(VENV)/test.stamp
 	$(VENV)/bin/pytest tests/unit $(ARGS)

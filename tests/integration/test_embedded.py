@@ -9,7 +9,7 @@ import pytest
 
 from tests.services.prefect_server import PrefectServer
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.server, pytest.mark.oldest, pytest.mark.timeout(180)]
 AT_ONCE, EACH = 8, 15
 
 

@@ -23,7 +23,7 @@ from tests.services.poll import auntil
 from tests.services.prefect_server import PrefectServer
 from tests.services.runs import talking_to
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.oldest]
 PROJECT = Path(__file__).parent / "project" / "probe.py"
 
 

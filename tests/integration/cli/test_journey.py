@@ -14,7 +14,7 @@ from tests.services.prefect_cli import running
 from tests.services.prefect_server import PrefectServer
 from tests.services.skald_cli import SKALD, Answer, skald
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.server, pytest.mark.oldest, pytest.mark.timeout(400)]
 
 FLOW = """
 import time

@@ -12,7 +12,7 @@ import pytest
 from tests.integration.node.harness import Bench, Node, appears, gone
 from tests.services.poll import until
 
-pytestmark = [pytest.mark.server, pytest.mark.usefixtures("node")]
+pytestmark = [pytest.mark.server, pytest.mark.oldest, pytest.mark.usefixtures("node")]
 CANCELLING = {"type": "CANCELLING", "name": "Cancelling"}
 
 

@@ -34,7 +34,8 @@ def refused_events(folder: str) -> None:
 def refused_logs(folder: str) -> None:
     logger = get_run_logger()
     logger.info("before")
-    logger.log(10**20, "of a level that no database takes")
+    # Larger than any database takes, and no larger than Prefect itself sends.
+    logger.log(2**63, "of a level that no database takes")
     logger.info("after")
 
 
