@@ -11,7 +11,7 @@ from prefect.server.database import dependencies
 from prefect.server.database.configurations import AioSqliteConfiguration
 from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL, temporary_settings
 
-from skald_bridge import embedded_database
+from skald_bridge.installation import embedded_database
 
 
 def url_of(file: Path) -> str:
