@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from skald_bridge.adapters.prefect_artifacts import Artifacts
 from skald_bridge.adapters.prefect_hints import Hints
+from skald_bridge.adapters.prefect_logs import LogTail
 from skald_bridge.adapters.prefect_update import Updates
 
 
-class PrefectEngine(Updates, Artifacts, Hints):
+class PrefectEngine(Updates, Artifacts, Hints, LogTail):
     """Prefect at ``PREFECT_API_URL``: ``async with PrefectEngine() as engine``.
 
-    Layers: api, reading, commands, update; beside them artifacts and hints.
+    Layers: api, reading, choice, commands, update; beside them artifacts, hints and the end of a task's log.
     """

@@ -1,4 +1,4 @@
-"""Deployments as task types: which one serves a class name, and how attachments become parameters; pure."""
+"""Deployments as task types: how attachments become parameters, and a priority a queue; pure."""
 
 from __future__ import annotations
 
@@ -13,18 +13,6 @@ from skald_bridge.domain.hints import unknown_field
 
 _SAID = 500
 COMPARE = "Compare with the deployment's parameters in the Prefect UI."
-
-
-def chosen(deployments: Sequence[Mapping[str, Any]], skald_pools: set[str]) -> Mapping[str, Any]:
-    """Of several deployments of one flow: on a skald pool, not paused, changed last."""
-    return max(
-        deployments,
-        key=lambda row: (
-            row.get("work_pool_name") in skald_pools,
-            not row.get("paused"),
-            row.get("updated") or "",
-        ),
-    )
 
 
 _QUEUE = "priority-"

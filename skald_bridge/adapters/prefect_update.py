@@ -21,6 +21,7 @@ from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.values import check_values
 from work_pools.attachments import merge
 from work_pools.messages import (
+    KEPT,
     POOL_RESOURCE,
     RESOURCE_ID,
     RESOURCE_NAME,
@@ -76,8 +77,15 @@ class Updates(Commands):
                 if left <= 0:
                     self._pool_ids.clear()  # the pool may be another by now
                     raise _unanswered(task, timeout)
-                stored = await self._stored(await self.task(task), changes, replace)
-                if stored is not None:
+                found = await self.task(task)
+                if (stored := await self._stored(found, changes, replace)) is not None:
+                    return stored
+                if _paused(found):
+                    stored = await self._store(found, changes, replace)
+                    # Its frozen process has the request, and answers when it goes on.
+                    await self._talk.say(
+                        request.model_copy(update={"payload": {**request.payload, KEPT: True}})
+                    )
                     return stored
                 patience = RESEND_SECONDS
 
@@ -129,12 +137,13 @@ class Updates(Commands):
             raise refusal(error) or translated(error) from error
 
     async def _stored(self, task: Task, changes: Mapping[str, Any], replace: bool) -> Answer | None:
-        """For a task that has not started; ``None`` for one at work."""
-        if _started(task):
+        """For a task that has no process: it has not started, or is suspended; ``None`` for one at work."""
+        if _started(task) and not _suspended(task):
             return None
         answer = await self._store(task, changes, replace)
         # A node that took it meanwhile may have read it before.
-        return None if _started(await self.task(task.id)) else answer
+        now = await self.task(task.id)
+        return None if _started(now) and not _suspended(now) else answer
 
     async def _store(self, task: Task, changes: Mapping[str, Any], replace: bool) -> Answer:
         run = await self.row(task.id)
@@ -196,6 +205,15 @@ def _started(task: Task) -> bool:
             remedy="Create a new task with them.",
         )
     return True
+
+
+def _paused(task: Task) -> bool:
+    return task.state is not None and task.state.type is StateType.PAUSED
+
+
+def _suspended(task: Task) -> bool:
+    """Its process has ended, and another begins with what Prefect keeps."""
+    return _paused(task) and task.state is not None and task.state.name == "Suspended"
 
 
 def _unanswered(task: TaskId, timeout: float) -> Unavailable:

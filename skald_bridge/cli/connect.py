@@ -5,17 +5,21 @@ In order: PREFECT_API_URL and the other settings, Prefect's active profile, this
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tomllib
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.services.installed import check_server, running_up, up_file
 
 __all__ = ["api_url", "check_server", "configured_url", "connect", "running_up", "up_file", "with_engine"]
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 if TYPE_CHECKING:
     from skald_bridge.ports import Engine
@@ -59,18 +63,20 @@ def connect(settings: Settings) -> str:
 
 
 def with_engine(settings: Settings, body: Callable[[Engine], Coroutine[Any, Any, None]]) -> None:
-    """Run ``body`` with Prefect behind the ``Engine`` port."""
+    """Run ``body`` with Prefect behind the ``Engine`` port; Ctrl-C ends it with exit code 130."""
     import asyncio
 
-    connect(settings)
-    from skald_bridge.main import engine as prefect_engine
-
     async def inside() -> None:
+        from skald_bridge.main import engine as prefect_engine
+
         async with prefect_engine() as engine:
             await body(engine)
 
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
+        connect(settings)
         asyncio.run(inside())
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _profile(name: str) -> str | None:

@@ -29,7 +29,8 @@ class LazyCommand(TyperCommand):
 
 
 EXIT_CODES = (
-    "Exit codes: 0 done, 1 failed, 2 bad input, 3 not found, 4 a service does not answer, 5 refused. "
+    "Exit codes: 0 done, 1 failed, 2 bad input, 3 not found, 4 a service does not answer, 5 refused, "
+    "130 ended by Ctrl-C. "
     "Every error names its remedy."
 )
 
