@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from prefect.utilities.schema_tools.validation import ValidationError, validate
@@ -57,13 +57,32 @@ def check_names(parameters: Mapping[str, Any], schema: Mapping[str, Any] | None)
 
     Prefect's own message about such a field names other fields.
     """
-    taken = schema or {}
-    _known_only(parameters, taken)
+    _known_only(parameters, schema or {})
     name = attachments_parameter(schema)
     if name is not None and isinstance(given := parameters.get(name), Mapping):
-        kind = taken["properties"][name]
-        reference = kind.get("$ref") or next((part.get("$ref", "") for part in kind.get("allOf", ())), "")
-        _known_only(given, taken.get("definitions", {}).get(reference.rpartition("/")[2], kind))
+        _known_only(given, _fields(schema))
+
+
+def check_added(fields: Collection[str], schema: Mapping[str, Any] | None) -> None:
+    """Raise ``InvalidInput`` naming a field that was added to the attachments and that their model does not have.
+
+    Also where the model passes over such a field in silence; not where it says that it takes any.
+    """
+    model = _fields(schema)
+    if model.get("properties") and not model.get("additionalProperties"):
+        _known_only(dict.fromkeys(fields), {**model, "additionalProperties": False})
+
+
+def _fields(schema: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The schema of the attachments' model; of a flow with other parameters, that of these."""
+    taken = schema or {}
+    name = attachments_parameter(schema)
+    if name is None:
+        return taken
+    kind: Mapping[str, Any] = taken["properties"][name]
+    reference = kind.get("$ref") or next((part.get("$ref", "") for part in kind.get("allOf", ())), "")
+    found: Mapping[str, Any] = taken.get("definitions", {}).get(reference.rpartition("/")[2], kind)
+    return found
 
 
 def refusal(error: Exception) -> InvalidInput | None:

@@ -11,7 +11,13 @@ from prefect.events import Event, RelatedResource, Resource
 
 from skald_bridge.adapters.prefect_api import translated
 from skald_bridge.adapters.prefect_commands import Commands
-from skald_bridge.adapters.prefect_deployments import attachments_parameter, check, parameters_of, refusal
+from skald_bridge.adapters.prefect_deployments import (
+    attachments_parameter,
+    check,
+    check_added,
+    parameters_of,
+    refusal,
+)
 from skald_bridge.adapters.prefect_mapping import attachments_of
 from skald_bridge.adapters.prefect_talk import Answer, Talk
 from skald_bridge.domain.errors import NotFound, Rejected, SkaldError, Unavailable
@@ -150,7 +156,9 @@ class Updates(Commands):
         parameters: dict[str, Any] = dict(run.get("parameters") or {})
         schema = await self._schema(task)
         name = attachments_parameter(schema) or next(iter(parameters), None)
-        merged = dict(changes) if replace else merge(attachments_of(parameters), changes)
+        before = attachments_of(parameters)
+        merged = dict(changes) if replace else merge(before, changes)
+        check_added(merged.keys() - before.keys(), schema)
         stored = {name: merged} if name and attachments_parameter(schema) else {**parameters, **merged}
         check(stored, schema)
         revision = task.revision + 1

@@ -35,6 +35,7 @@ async def told(engine: Engine, task: TaskId, *, interrupted: str) -> AsyncIterat
         raise
     finally:
         telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
 
 
 async def _tell(engine: Engine, task: TaskId) -> None:
@@ -44,13 +45,13 @@ async def _tell(engine: Engine, task: TaskId) -> None:
         asking = asyncio.create_task(_reasons(engine, task))
         try:
             if not (await asyncio.wait([asking], timeout=_PATIENCE))[0]:
-                typer.echo("  Waiting for Prefect's API to answer.", err=True)
+                _say("Prefect's API has not answered yet.")
             found = await asking
         finally:
             asking.cancel()
         if changed(last, found):
             for reason in found:
-                typer.echo(f"  {visible(reason)}", err=True)
+                _say(reason)
         last = found
         await asyncio.sleep(_EVERY)
 
@@ -60,6 +61,10 @@ async def _reasons(engine: Engine, task: TaskId) -> list[str]:
         return await explained(engine, await engine.task(task))
     except SkaldError as error:
         return [error.message]
+
+
+def _say(reason: str) -> None:
+    typer.echo(f"waiting: {visible(reason)}", err=True)
 
 
 def changed(last: Sequence[str], found: Sequence[str]) -> bool:
