@@ -40,5 +40,5 @@ def test_fields_that_a_task_may_get(fields: set[str], kind: dict[str, Any] | Non
     ],
 )
 def test_a_field_that_the_model_would_pass_over_is_named(kind: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput, match="unknown field 'nam', did you mean 'name'?"):
+    with pytest.raises(InvalidInput, match="unknown field 'nam', did you mean 'name'"):
         check_added({"nam"}, kind)
