@@ -64,5 +64,9 @@ def analyze(attachments: AnalyzeAttachments) -> dict[str, object]:
                 on_progress=lambda done: progress(done, total, f"{timestamp(done)} analyzed"),
             )
     progress(total, total, f"{len(findings.scenes) + 1} scenes")
-    create_markdown_artifact(key="analysis", markdown=findings_markdown(found.display, facts, findings))
+    create_markdown_artifact(
+        key="analysis",
+        markdown=findings_markdown(found.display, facts, findings),
+        description=store.url(folder),
+    )
     return {"folder": store.url(folder), "findings": findings.json()}

@@ -137,7 +137,7 @@ def pipeline(attachments: PipelineAttachments) -> dict[str, object]:
     )
     create_markdown_artifact(key="report", markdown=product.markdown)
     files = [{"file": name, "place": place} for name, place in product.files.items()]
-    create_table_artifact(key="files", table=files)
+    create_table_artifact(key="files", table=files, description=store.url(folder))
     return {"files": dict(product.files), "findings": product.findings.json()}
 
 

@@ -107,5 +107,7 @@ def record(attachments: RecordAttachments) -> dict[str, object]:
             with naming_full_disk(store.url(folder)):
                 index.write_text(json.dumps(made.json(), indent=1))
                 store.publish(index, f"{folder}/recording.json")
-    create_table_artifact(key="recording", table=[vars(segment) for segment in made.segments])
+    create_table_artifact(
+        key="recording", table=[vars(segment) for segment in made.segments], description=store.url(folder)
+    )
     return {"folder": store.url(folder), **made.json()}

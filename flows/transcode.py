@@ -78,5 +78,5 @@ def transcode(attachments: TranscodeAttachments) -> dict[str, object]:
             )
     renditions = [vars(each) for each in made]
     progress(total, total, f"{len(renditions)} renditions")
-    create_table_artifact(key="renditions", table=renditions)
+    create_table_artifact(key="renditions", table=renditions, description=store.url(folder))
     return {"folder": store.url(folder), "renditions": renditions}

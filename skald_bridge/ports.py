@@ -124,8 +124,14 @@ class Engine(Protocol):
         labels: Mapping[str, Any] | None = None,
         priority: int = 0,
         held: bool = False,
+        deployment: str | None = None,
+        pool: str | None = None,
+        only_if_served: bool = False,
     ) -> Task:
-        """A flow run of the deployment for ``class_name``, scheduled for now, or ``held`` until its release.
+        """A flow run of a deployment of ``class_name``, scheduled for now, or ``held`` until its release.
+
+        Of several deployments, one that an online node could take comes first; ``deployment`` and ``pool`` choose by
+        name, and raise ``NotFound``. ``only_if_served`` raises ``Rejected`` where no node could ever take the task.
 
         ``task`` is the id that Skalds gave it: the task keeps it, and a repeat returns the same task as it is by
         now, ``as_asked`` or not.
@@ -181,7 +187,7 @@ class Engine(Protocol):
         ``running``: it is at work as far as is known, and is told before Prefect is asked whether it is.
 
         Returns (``applied`` | ``rejected`` | ``stored``, revision, reason).
-        ``stored``: the task has not started; it will begin with them.
+        ``stored``: the task has not started, and will begin with them; or it is paused, and goes on with them.
         """
         ...
 

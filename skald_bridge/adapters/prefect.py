@@ -12,5 +12,5 @@ from skald_bridge.adapters.prefect_update import Updates
 class PrefectEngine(Updates, Artifacts, Hints, Logs, Types):
     """Prefect at ``PREFECT_API_URL``: ``async with PrefectEngine() as engine``.
 
-    Layers: api, reading, commands, update; beside them artifacts, hints, logs and task types.
+    Layers: api, reading, choice, commands, update; beside them artifacts, hints, logs and task types.
     """

@@ -28,7 +28,7 @@ class PrefectApi:
         self._flow_names: dict[str, str] = {}
         self._deployment_names: dict[str, str] = {}
         self.served: dict[str, tuple[float, Mapping[str, Any]]] = {}
-        """Deployments by class name, with the loop's time when they were asked for."""
+        """Deployments by class name, with the loop's time until which they are not asked for again."""
 
     async def __aenter__(self) -> Self:
         if not get_current_settings().api.url:

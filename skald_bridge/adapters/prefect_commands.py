@@ -16,10 +16,10 @@ from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
 from prefect.states import Paused, Scheduled
 
 from skald_bridge.adapters.prefect_api import translated
+from skald_bridge.adapters.prefect_choice import Choice
 from skald_bridge.adapters.prefect_deployments import (
     COMPARE,
     check_names,
-    chosen,
     compare,
     parameters_of,
     place_of,
@@ -27,22 +27,22 @@ from skald_bridge.adapters.prefect_deployments import (
     refusal,
 )
 from skald_bridge.adapters.prefect_mapping import TASK_TAG
-from skald_bridge.adapters.prefect_reading import POOL_TYPE, Reading
 from skald_bridge.domain.dependencies import HELD
 from skald_bridge.domain.documents import PRIORITY_LABEL
-from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected
+from skald_bridge.domain.errors import InvalidInput, Rejected
 from skald_bridge.domain.facts import Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.values import check_values
 
 PAUSE_SECONDS = 10 * 365 * 86400
-_KNOWN_FOR = 120.0
-"""Seconds for which a deployment is not asked for again, unless an event tells that one has changed."""
+_KNOWN_FOR, _CHOSEN_FOR = 120.0, 5.0
+"""Seconds for which a deployment is not asked for again, unless an event tells that one has changed: where it is the
+class's only one, and where it was chosen by the nodes that were online."""
 _HELD_FOR = timedelta(days=10 * 365)
 
 
-class Commands(Reading):
+class Commands(Choice):
     """The commands of the ``Engine`` port, all but the hot update."""
 
     def __init__(self) -> None:
@@ -64,15 +64,28 @@ class Commands(Reading):
         labels: Mapping[str, Any] | None = None,
         priority: int = 0,
         held: bool = False,
+        deployment: str | None = None,
+        pool: str | None = None,
+        only_if_served: bool = False,
     ) -> Task:
         check_values(attachments)
-        deployment = await self._serving(class_name)
-        _, parameters = parameters_of(deployment, attachments)
+        if deployment or pool or job_variables or only_if_served:
+            served = await self.deployment_for(
+                class_name,
+                deployment=deployment,
+                pool=pool,
+                variables=job_variables,
+                only_if_served=only_if_served,
+            )
+            row = served.deployment
+        else:
+            row = await self._serving(class_name)
+        _, parameters = parameters_of(row, attachments)
         given = {**(labels or {}), **({PRIORITY_LABEL: priority} if priority else {})}
         try:
-            check_names(parameters, deployment.get("parameter_openapi_schema"))
+            check_names(parameters, row.get("parameter_openapi_schema"))
             run = await self.client.create_flow_run_from_deployment(
-                UUID(deployment["id"]),
+                UUID(row["id"]),
                 parameters=parameters,
                 name=name,
                 tags=tags if task is None else [*tags, TASK_TAG + task],
@@ -80,7 +93,7 @@ class Commands(Reading):
                 job_variables=dict(job_variables) if job_variables else None,
                 labels=given or None,
                 state=_held() if held else None,
-                work_queue_name=await self.queue_for(deployment, priority),
+                work_queue_name=await self.queue_for(row, priority),
             )
         except Exception as error:
             self.served.pop(class_name, None)
@@ -92,31 +105,11 @@ class Commands(Reading):
         """``deployment_for``, not asked for each task; Prefect itself checks the parameters."""
         async with self._asking:
             now = asyncio.get_running_loop().time()
-            asked, known = self.served.get(class_name, (0.0, {}))
-            if not known or now - asked > _KNOWN_FOR:
-                known = await self.deployment_for(class_name)
-                self.served[class_name] = (now, known)
+            until, known = self.served.get(class_name, (0.0, {}))
+            if not known or now > until:
+                known, alone = await self.deployment_for(class_name)
+                self.served[class_name] = (now + (_KNOWN_FOR if alone else _CHOSEN_FOR), known)
             return known
-
-    async def deployment_for(self, class_name: str) -> Mapping[str, Any]:
-        """The deployment that serves a class name, as Prefect's JSON.
-
-        Raises:
-            NotFound: no deployment has that flow; the message lists the class names that have one.
-        """
-        rows = await self.pages(
-            "/deployments/filter", {"flows": {"name": {"any_": [class_name]}}, "sort": "CREATED_DESC"}
-        )
-        if not rows:
-            known = ", ".join(await self.class_names()) or "none"
-            raise NotFound(
-                f"className: no task type {class_name!r} is deployed; deployed are: {known}",
-                remedy="Write it as one of these, or deploy the flow: `prefect deploy`.",
-            )
-        if len(rows) == 1:
-            return dict(rows[0])
-        pools = await self.pages("/work_pools/filter", {"work_pools": {"type": {"any_": [POOL_TYPE]}}})
-        return chosen(rows, {pool["name"] for pool in pools})
 
     async def queue_for(self, deployment: Mapping[str, Any], priority: int) -> str | None:
         """The work queue that is served in this priority's turn; made where there is none yet.

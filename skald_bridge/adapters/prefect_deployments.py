@@ -1,10 +1,10 @@
-"""Deployments as task types: which one serves a class name, and how attachments become parameters; pure."""
+"""Deployments as task types: how attachments become parameters, and a priority a queue; pure."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from prefect.utilities.schema_tools.validation import ValidationError, validate
@@ -22,18 +22,6 @@ def compare(class_name: str = "NAME") -> str:
 
 COMPARE = compare()
 """Where the task type is not known."""
-
-
-def chosen(deployments: Sequence[Mapping[str, Any]], skald_pools: set[str]) -> Mapping[str, Any]:
-    """Of several deployments of one flow: on a skald pool, not paused, changed last."""
-    return max(
-        deployments,
-        key=lambda row: (
-            row.get("work_pool_name") in skald_pools,
-            not row.get("paused"),
-            row.get("updated") or "",
-        ),
-    )
 
 
 _QUEUE = "priority-"
@@ -80,13 +68,32 @@ def check_names(
 
     Prefect's own message about such a field names other fields.
     """
-    taken = schema or {}
-    _known_only(parameters, taken, class_name)
+    _known_only(parameters, schema or {}, class_name)
     name = attachments_parameter(schema)
     if name is not None and isinstance(given := parameters.get(name), Mapping):
-        kind = taken["properties"][name]
-        reference = kind.get("$ref") or next((part.get("$ref", "") for part in kind.get("allOf", ())), "")
-        _known_only(given, taken.get("definitions", {}).get(reference.rpartition("/")[2], kind), class_name)
+        _known_only(given, _fields(schema), class_name)
+
+
+def check_added(fields: Collection[str], schema: Mapping[str, Any] | None, class_name: str) -> None:
+    """Raise ``InvalidInput`` naming a field that was added to the attachments and that their model does not have.
+
+    Also where the model passes over such a field in silence; not where it says that it takes any.
+    """
+    model = _fields(schema)
+    if model.get("properties") and not model.get("additionalProperties"):
+        _known_only(dict.fromkeys(fields), {**model, "additionalProperties": False}, class_name)
+
+
+def _fields(schema: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The schema of the attachments' model; of a flow with other parameters, that of these."""
+    taken = schema or {}
+    name = attachments_parameter(schema)
+    if name is None:
+        return taken
+    kind: Mapping[str, Any] = taken["properties"][name]
+    reference = kind.get("$ref") or next((part.get("$ref", "") for part in kind.get("allOf", ())), "")
+    found: Mapping[str, Any] = taken.get("definitions", {}).get(reference.rpartition("/")[2], kind)
+    return found
 
 
 def refusal(error: Exception) -> InvalidInput | None:

@@ -153,6 +153,7 @@ def _sound(announced: Mapping[str, Any]) -> dict[str, Any]:
         "cpus": (int, float),
         "gpus": list,
         "starts": dict,
+        "needs": dict,
         "tags": list,
     }
     return {

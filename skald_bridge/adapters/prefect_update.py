@@ -11,7 +11,13 @@ from prefect.events import Event, RelatedResource, Resource
 
 from skald_bridge.adapters.prefect_api import translated
 from skald_bridge.adapters.prefect_commands import Commands
-from skald_bridge.adapters.prefect_deployments import attachments_parameter, check, parameters_of, refusal
+from skald_bridge.adapters.prefect_deployments import (
+    attachments_parameter,
+    check,
+    check_added,
+    parameters_of,
+    refusal,
+)
 from skald_bridge.adapters.prefect_mapping import attachments_of
 from skald_bridge.adapters.prefect_update_channel import Answer, Talk
 from skald_bridge.domain.errors import NotFound, Rejected, SkaldError, Unavailable
@@ -21,6 +27,7 @@ from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.values import check_values
 from skald_work_pools.attachments import merge
 from skald_work_pools.messages import (
+    KEPT,
     POOL_RESOURCE,
     RESOURCE_ID,
     RESOURCE_NAME,
@@ -76,8 +83,15 @@ class Updates(Commands):
                 if left <= 0:
                     self._pool_ids.clear()  # the pool may be another by now
                     raise _unanswered(task, timeout)
-                stored = await self._stored(await self.task(task), changes, replace)
-                if stored is not None:
+                found = await self.task(task)
+                if (stored := await self._stored(found, changes, replace)) is not None:
+                    return stored
+                if _paused(found):
+                    stored = await self._store(found, changes, replace)
+                    # Its frozen process has the request, and answers when it goes on.
+                    await self._talk.say(
+                        request.model_copy(update={"payload": {**request.payload, KEPT: True}})
+                    )
                     return stored
                 patience = RESEND_SECONDS
 
@@ -129,19 +143,22 @@ class Updates(Commands):
             raise refusal(error) or translated(error) from error
 
     async def _stored(self, task: Task, changes: Mapping[str, Any], replace: bool) -> Answer | None:
-        """For a task that has not started; ``None`` for one at work."""
-        if _started(task):
+        """For a task that has no process: it has not started, or is suspended; ``None`` for one at work."""
+        if _started(task) and not _suspended(task):
             return None
         answer = await self._store(task, changes, replace)
         # A node that took it meanwhile may have read it before.
-        return None if _started(await self.task(task.id)) else answer
+        now = await self.task(task.id)
+        return None if _started(now) and not _suspended(now) else answer
 
     async def _store(self, task: Task, changes: Mapping[str, Any], replace: bool) -> Answer:
         run = await self.row(task.id)
         parameters: dict[str, Any] = dict(run.get("parameters") or {})
         schema = await self._schema(task)
         name = attachments_parameter(schema) or next(iter(parameters), None)
-        merged = dict(changes) if replace else merge(attachments_of(parameters), changes)
+        before = attachments_of(parameters)
+        merged = dict(changes) if replace else merge(before, changes)
+        check_added(merged.keys() - before.keys(), schema, task.class_name)
         stored = {name: merged} if name and attachments_parameter(schema) else {**parameters, **merged}
         check(stored, schema, task.class_name)
         revision = task.revision + 1
@@ -196,6 +213,15 @@ def _started(task: Task) -> bool:
             remedy="Create a new task with them.",
         )
     return True
+
+
+def _paused(task: Task) -> bool:
+    return task.state is not None and task.state.type is StateType.PAUSED
+
+
+def _suspended(task: Task) -> bool:
+    """Its process has ended, and another begins with what Prefect keeps."""
+    return _paused(task) and task.state is not None and task.state.name == "Suspended"
 
 
 def _unanswered(task: TaskId, timeout: float) -> Unavailable:

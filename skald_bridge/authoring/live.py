@@ -17,8 +17,9 @@ from typing import Any, Generic, TypeVar
 from cachetools import FIFOCache
 from pydantic import BaseModel, ValidationError
 
-from skald_bridge.authoring.problems import describe
-from skald_bridge.authoring.revisions import Candidate, pick_spelling
+from skald_bridge.authoring.problems import describe, spellings
+from skald_bridge.authoring.revisions import Candidate, ignored_fields, pick_spelling
+from skald_bridge.domain.suggestions import unknown_field
 from skald_work_pools.messages import Update, UpdateApplied, UpdateRejected
 
 T = TypeVar("T", bound=BaseModel)
@@ -48,12 +49,15 @@ class Live(Generic[T]):
         revision: int = 1,
         answer: Callable[[Answer], None] | None = None,
         on_close: Callable[[], None] | None = None,
+        given: frozenset[str] | None = frozenset(),
     ) -> None:
+        """``given``: names that the task was made with, known to its model or not; ``None`` where that is not known."""
         self._model = type(value)
         self._value = value
         self._revision = revision
         self._answer = answer or (lambda _: None)
         self._on_close = on_close or (lambda: None)
+        self._given = given
         self._handler: Callable[[T], None] | None = None
         self._waiting: deque[Candidate[T]] = deque()
         self._answered: FIFOCache[str, Answer] = FIFOCache(_REMEMBERED)
@@ -189,6 +193,12 @@ class Live(Generic[T]):
             newest = self._waiting[-1].value if self._waiting else self._value
         if earlier is not None:
             self._answer(earlier)
+            return
+        if self._given is not None and (
+            unknown := ignored_fields(self._model, update.attachments, self._given)
+        ):
+            problem = "; ".join(unknown_field(name, spellings(self._model)) for name in unknown)
+            self._refuse([Candidate(update, newest)], problem)
             return
         try:
             value = self._model.model_validate(pick_spelling(self._model, update.attachments, newest))

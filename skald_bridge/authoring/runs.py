@@ -54,12 +54,12 @@ def _connect(attachments: BaseModel, run: CurrentRun) -> _Connected:
     revision = int(run.labels.get(REVISION_LABEL, 1))
     node = channel.current()
     if node is not None and node.run_id in (None, str(run.id)):
-        taken = Live(attachments, revision, node.send)
+        taken = Live(attachments, revision, node.send, given=run.given)
         return _Connected(taken, lambda: node.take_updates(taken.offer))
     from skald_bridge.authoring.events import EventUpdates
 
     updates = EventUpdates(run.id, run.parameter)
-    made = Live(attachments, revision, updates.answer, updates.stop)
+    made = Live(attachments, revision, updates.answer, updates.stop, given=run.given)
     return _Connected(made, lambda: updates.start(made))
 
 

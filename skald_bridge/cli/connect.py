@@ -16,6 +16,8 @@ from skald_bridge.installation.running import check_server, running_up, up_file
 
 __all__ = ["api_url", "check_server", "configured_url", "connect", "running_up", "up_file", "with_engine"]
 
+"""Exit code after Ctrl-C, as shells have it."""
+
 if TYPE_CHECKING:
     from skald_bridge.ports import Engine
     from skald_bridge.settings import Settings

@@ -12,12 +12,15 @@ from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.output import console, plain, print_json
 from skald_bridge.cli.shapes import task_json
 from skald_bridge.cli.tasks import shown_state
+from skald_bridge.cli.waiting import told
+from skald_bridge.domain.ids import short
 
 if TYPE_CHECKING:
     from skald_bridge.ports import Engine
 
 TASKS = Annotated[
-    list[str], typer.Argument(metavar="TASK...", help="Ids, beginnings of ids, or names.", show_default=False)
+    list[str],
+    typer.Argument(metavar="TASK...", help="Ids, beginnings or ends of ids, or names.", show_default=False),
 ]
 JSON = Annotated[bool, typer.Option("--json", help="A JSON list of the tasks as they are now.")]
 
@@ -61,7 +64,11 @@ def _command(
         found = [await find_task(engine, id_) for id_ in ids]
         shown = []
         for task in found:
-            await perform(task.id)
+            unknown = (
+                f"Interrupted; whether Prefect has it is not known: skald task {short(task.id)} shows it."
+            )
+            async with told(engine, task.id, interrupted=unknown):
+                await perform(task.id)
             now = await engine.task(task.id)
             shown.append(now)
             if not as_json:

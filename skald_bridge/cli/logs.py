@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,12 +17,12 @@ from skald_bridge.cli.find import find_task
 from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.output import console, iso, print_json, reader_gone
 from skald_bridge.cli.task import TASK
+from skald_bridge.cli.why import reasons_of
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.domain.facts import Task
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.log_entries import LogEntry
 from skald_bridge.domain.plain_text import visible
-from skald_bridge.domain.why import reasons
 
 if TYPE_CHECKING:
     from skald_bridge.ports import Engine
@@ -115,7 +115,7 @@ async def _follow(engine: Engine, task: Task, show: Any) -> None:
                 typer.echo(visible(f"ended as {task.state.name}{said}"), err=True)
                 return
         elif task.state is None or task.state.type in _WAITS:
-            waits = " ".join(await _reasons(engine, task))
+            waits = " ".join(await reasons_of(engine, task))
             if (words := re.sub(r"\d+", "", waits)) != told:
                 typer.echo(visible(waits), err=True)
             told = words
@@ -123,12 +123,3 @@ async def _follow(engine: Engine, task: Task, show: Any) -> None:
         else:
             news, told = loop.time(), ""
         await asyncio.sleep(_EVERY)
-
-
-async def _reasons(engine: Engine, task: Task) -> list[str]:
-    """As `skald why` says it."""
-    from skald_bridge.main import waiting
-
-    return reasons(
-        task, await waiting(task), await engine.nodes(), await engine.live_tasks(), datetime.now(UTC)
-    )

@@ -7,6 +7,8 @@ from typing import Any
 
 from skald_bridge.cli.output import iso
 from skald_bridge.domain.facts import Node, Progress, State, Subtask, Task
+from skald_bridge.domain.failure import Failure
+from skald_bridge.domain.recordings import Artifact
 from skald_bridge.domain.records import JournalRecord
 from skald_bridge.wire.skalds import record_json
 
@@ -53,6 +55,14 @@ def subtask_json(subtask: Subtask) -> dict[str, Any]:
         "seconds": subtask.seconds,
         "message": subtask.message,
     }
+
+
+def artifact_json(artifact: Artifact) -> dict[str, Any]:
+    return {"type": artifact.type, "key": artifact.key, "description": artifact.text}
+
+
+def failure_json(failure: Failure | None) -> dict[str, Any] | None:
+    return {"cause": failure.cause, "details": failure.details} if failure is not None else None
 
 
 def node_json(node: Node, running: int) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.output import print_json, say
 from skald_bridge.cli.task import TASK
 from skald_bridge.cli.values import attachments
+from skald_bridge.cli.waiting import told
 from skald_bridge.domain.errors import InvalidInput, Rejected
 from skald_bridge.domain.ids import short
+from skald_bridge.domain.lifecycle import StateType
 
 if TYPE_CHECKING:
     from skald_bridge.ports import Engine
@@ -39,7 +41,8 @@ def update(
 ) -> None:
     """Change a task's attachments, also while it runs.
 
-    Waits until the task has applied or rejected them. A task that has not started begins with them: `stored`.
+    Waits until the task has applied or rejected them. A task that has not started begins with them, a paused one goes
+    on with them: `stored`.
     """
     wanted = attachments(changes or [], file)
     if not wanted:
@@ -47,11 +50,14 @@ def update(
 
     async def body(engine: Engine) -> None:
         task = await find_task(engine, id_)
-        outcome, revision, reason = await engine.update(task.id, wanted, timeout=timeout)
+        unknown = f"Interrupted; the task may still take the change: skald task {short(task.id)} shows it."
+        async with told(engine, task.id, interrupted=unknown):
+            outcome, revision, reason = await engine.update(task.id, wanted, timeout=timeout)
         if as_json:
             print_json({"taskId": task.id, "outcome": outcome, "revision": revision, "reason": reason})
         elif outcome != "rejected":
-            say(f"{outcome}: revision {revision}")
+            paused = outcome == "stored" and task.state is not None and task.state.type is StateType.PAUSED
+            say(f"{outcome}: revision {revision}{'; applied when it goes on' if paused else ''}")
         if outcome == "rejected":
             raise Rejected(
                 f"The task rejected revision {revision}: {reason}.",

@@ -27,8 +27,8 @@ def is_run_id(text: str) -> bool:
 
 
 def short(task: TaskId) -> str:
-    """For people: the beginning of a UUID, any other id whole."""
-    return task[:8] if is_run_id(task) else task
+    """For people: the end of a UUID, any other id whole. A UUID of Prefect's may begin with the time it was made at."""
+    return task[-8:] if is_run_id(task) else task
 
 
 def check_id(text: str) -> None:

@@ -36,6 +36,12 @@ class Waiting:
     queue_limit: int | None = None
     deployment_limit: int | None = None
 
+    @property
+    def limited(self) -> bool:
+        """Whether other tasks can stand in its way."""
+        pool_limit = self.pool.limit if self.pool is not None else None
+        return any(limit is not None for limit in (pool_limit, self.queue_limit, self.deployment_limit))
+
 
 def reasons(
     task: Task, waiting: Waiting, nodes: Sequence[Node], live: Sequence[Task], now: datetime

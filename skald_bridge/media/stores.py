@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import FlowRunPolicy
 
 from skald_blocks import MediaStore
 from skald_bridge.domain.errors import InvalidInput, NotFound
+from skald_bridge.domain.ids import TaskId, short
 from skald_bridge.media import fetch
 from skald_bridge.media.inputs import Policy, Source
 
@@ -52,7 +53,7 @@ def resolve(text: str, store: MediaStore, scratch: Path, *, name: str = "input")
 
 def output_folder(given: str, kind: str) -> str:
     """Where in the store a task's files go: ``given``, else a folder of its own under ``kind``."""
-    return given.strip("/") or f"{kind}/{str(runtime.flow_run.get_id() or 'local')[:8]}"
+    return given.strip("/") or f"{kind}/{short(TaskId(str(runtime.flow_run.get_id() or 'local')))}"
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +28,7 @@ ANNOUNCEMENT = Announcement(
     tags=frozenset({"b", "a"}),
     limit=4,
     task_types=frozenset({"Transcode"}),
+    needs={"Transcode": {"gpus": 1, "tags": ["lan"]}},
 )
 
 
@@ -48,6 +50,13 @@ def test_fields_of_a_newer_version_are_passed_over() -> None:
     data["colour"] = "red"
     data["gpus"][0]["colour"] = "red"
     assert Announcement.from_dict(data) == ANNOUNCEMENT
+
+
+def test_needs_are_told_as_far_as_a_variable_has_room() -> None:
+    many = {f"Type{number:03}": {"cpus": 1.5} for number in range(500)}
+    told = replace(ANNOUNCEMENT, needs=many).to_dict()["needs"]
+    assert list(told) == list(many)[: len(told)]
+    assert 20 < len(told) < 100
 
 
 @pytest.mark.parametrize("change", [{"started": "yesterday"}, {"gpus": [{}]}, {"tags": None}])

@@ -39,3 +39,13 @@ def test_job_variables_override_and_null_keeps():
 def test_a_wrong_override_names_its_field():
     with pytest.raises(ValidationError, match="gpus"):
         Needs().overridden_by({"gpus": "many"})
+
+
+def test_what_is_reserved_is_told_without_the_rest() -> None:
+    assert Needs().not_zero() == {}
+    assert Needs(cpus=0.5, nvenc=1, tags=frozenset({"lan"})).not_zero() == {
+        "cpus": 0.5,
+        "gpus": 1,
+        "nvenc": 1,
+        "tags": ["lan"],
+    }

@@ -87,7 +87,7 @@ def test_a_limit_that_is_not_reached_is_not_named() -> None:
     [
         (StateType.PENDING, "Pending", "is starting it on node n1: the message"),
         (StateType.RUNNING, "Running", "It runs on node n1."),
-        (StateType.PAUSED, "Suspended", "It is suspended on node n1; `skald resume 12345678`"),
+        (StateType.PAUSED, "Suspended", "It is suspended on node n1; `skald resume 00000000`"),
         (StateType.CANCELLING, "Cancelling", "being cancelled on node n1"),
         (StateType.CRASHED, "Crashed", "It has ended as Crashed on node n1: the message"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -13,6 +14,8 @@ from skald_work_pools.messages import NODE_VARIABLE_PREFIX
 
 _STARTS_LENGTH = 2_500
 """Characters of what an announcement says of how runs start: a variable of Prefect holds 5,000 in all."""
+_NEEDS_LENGTH = 1_000
+"""Characters of what it says of task types' needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class Announcement:
     starts: Mapping[str, str] = field(default_factory=dict)
     """How runs of each deployment's code start on the node, and why not warmer."""
     life: str = ""
+    needs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What the task types declare to need, those that need anything: fields of ``Needs`` that are not zero."""
 
     @property
     def variable(self) -> str:
@@ -111,6 +116,7 @@ class Announcement:
             "tags": sorted(self.tags),
             "task_types": sorted(self.task_types),
             "starts": _bounded(self.starts),
+            "needs": _short_enough(self.needs),
         }
 
     @classmethod
@@ -139,6 +145,13 @@ def _bounded(starts: Mapping[str, str]) -> dict[str, str]:
     if _length(made) > _STARTS_LENGTH:
         made = {code: start.partition(":")[0] for code, start in made.items()}
     while _length(made) > _STARTS_LENGTH:
+        made.popitem()
+    return made
+
+
+def _short_enough(needs: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    made = dict(sorted(needs.items()))
+    while len(json.dumps(made)) > _NEEDS_LENGTH:
         made.popitem()
     return made
 

@@ -10,6 +10,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+KEPT = "kept"
+"""In the payload of an update's request: Prefect has its attachments already, for the task is paused."""
 UPDATE_REQUESTED = "skald.update.requested"
 """Payload: ``update_id`` str, ``changes`` (merged into the newest) or ``attachments`` (replaces them)."""
 UPDATE_APPLIED = "skald.update.applied"

@@ -83,3 +83,7 @@ class Needs(BaseModel):
         """
         changes = {key: values[key] for key in type(self).model_fields if values.get(key) is not None}
         return type(self).model_validate({**self.model_dump(), **changes}) if changes else self
+
+    def not_zero(self) -> dict[str, Any]:
+        """The fields that are reserved, as JSON."""
+        return self.model_dump(mode="json", exclude_defaults=True)

@@ -20,6 +20,7 @@ from skald_bridge.cli.output import plain, size, table
 from skald_bridge.cli.tables import FittedTable
 from skald_bridge.cli.tasks import shown_state, took
 from skald_bridge.domain.facts import Subtask, Task
+from skald_bridge.domain.ids import short
 from skald_bridge.domain.plain_text import visible
 from skald_bridge.domain.records import JournalRecord
 
@@ -135,7 +136,7 @@ def journal_tail(records: Sequence[tuple[int, JournalRecord]]) -> FittedTable:
             str(position),
             f"{record.at.astimezone():%H:%M:%S.%f}"[:-3],
             plain(record.class_name),
-            plain(record.task[:8]),
+            plain(short(record.task)),
             plain(record.lifecycle.value),
             plain(record.name),
             plain(record.node),

@@ -31,7 +31,8 @@ def test_an_unknown_task_type_is_not_found(project: Project) -> None:
 
 
 def test_an_update_of_a_waiting_task_is_checked_before_it_is_stored(project: Project) -> None:
-    task = json.loads(project.skald("submit", project.name, "frameRate=25", "--json").out)["id"]
+    words = ("frameRate=25", "--json", "--queue-anyway")
+    task = json.loads(project.skald("submit", project.name, *words).out)["id"]
     project.skald("update", task, "frameRate=many").is_clear(2, "frameRate", "many")
     assert project.run(task)["parameters"] == {"attachments": {"frameRate": 25}}
     project.skald("cancel", task)

@@ -20,7 +20,7 @@ def test_nine_gpus_on_a_node_with_two_wait_and_why_says_so(nine_gpu_project: Pro
         required("gcc, to build the stub NVML")
     stub = nvml_stub.NvmlStub(project.folder)
     with project.node("gpu-node", stub.env):
-        task = json.loads(project.skald("submit", project.name, "--json").out)["id"]
+        task = json.loads(project.skald("submit", project.name, "--json", "--queue-anyway").out)["id"]
 
         def said() -> bool:
             told = json.loads(project.skald("why", task, "--json").out)
@@ -34,7 +34,7 @@ def test_nine_gpus_on_a_node_with_two_wait_and_why_says_so(nine_gpu_project: Pro
         log = json.loads(project.skald("why", task, "--json").out)["nodeLog"]
         assert len([one for one in log if "needs 9 gpus" in one["message"]]) == 1, log
 
-        after = json.loads(project.skald("submit", project.name, "--json").out)["id"]
+        after = json.loads(project.skald("submit", project.name, "--json", "--queue-anyway").out)["id"]
         project.skald("cancel", task)
         project.in_state(task, "CANCELLED")
         assert project.run(after)["state_type"] == "SCHEDULED"

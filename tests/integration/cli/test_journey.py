@@ -22,6 +22,10 @@ from prefect import task
 from pydantic import Field
 from skald_bridge.authoring import Attachments, live, progress, task_type
 from skald_work_pools.needs import Needs
+from pydantic import BaseModel, Field
+from skald_bridge.authoring import Attachments, flow_from_worker, live, progress, task_type
+from skald_bridge.authoring.skalds import BaseTaskWorker, run_main_handler, update_event_handler
+from skald_work_pools.needs import Needs
 
 
 class Count(Attachments):
@@ -47,6 +51,27 @@ def count(attachments: Count) -> int:
 
 @task_type(name="{name}-big", needs=Needs(gpus=9))
 def big(attachments: Count) -> None: ...
+
+
+class Plain(BaseModel):
+    fps: int = 1
+
+
+class Camera(BaseTaskWorker[Plain]):
+    def initialize(self, data: Plain) -> None:
+        self.fps = data.fps
+
+    @run_main_handler
+    def main(self) -> None:
+        while self.fps:
+            time.sleep(0.05)
+
+    @update_event_handler
+    def update(self, data: Plain) -> None:
+        self.fps = data.fps
+
+
+camera = flow_from_worker(Camera, name="{name}-class")
 """
 
 
@@ -60,7 +85,7 @@ class Place:
         (folder / "flows_here.py").write_text(FLOW.replace("{name}", self.name))
         entries = [
             {"name": function, "entrypoint": f"flows_here.py:{function}", "work_pool": {"name": self.name}}
-            for function in ("count", "big")
+            for function in ("count", "big", "camera")
         ]
         pull = [{"prefect.deployments.steps.set_working_directory": {"directory": str(folder)}}]
         (folder / "prefect.yaml").write_text(json.dumps({"pull": pull, "deployments": entries}))
@@ -123,6 +148,29 @@ def test_a_running_task_is_paused_resumed_updated_and_ends(place: Place) -> None
     assert ended["attachments"]["upTo"] == 1  # type: ignore[index]
 
 
+def test_a_frozen_task_takes_an_update_when_it_goes_on(place: Place) -> None:
+    id_ = place("submit", place.name, "upTo=100000", "--json").json["id"]
+    place.reaches(id_, "Running")
+    place("pause", id_)
+    stored = place("update", id_, "upTo=1")
+    assert (stored.code, stored.out) == (0, "stored: revision 2; applied when it goes on\n"), stored
+    assert place.task(id_)["attachments"]["upTo"] == 1  # type: ignore[index]
+    place("resume", id_)
+    assert place.reaches(id_, "Finished")["revision"] == 2
+
+
+def test_a_class_with_a_plain_model_rejects_a_wrong_field(place: Place) -> None:
+    id_ = place("submit", f"{place.name}-class", "--json").json["id"]
+    place.reaches(id_, "Running")
+    place("update", id_, "fsp=2").is_clear(5, "unknown field 'fsp', did you mean 'fps'?")
+    place("update", id_, "fps=many").is_clear(5, "fps: Input should be a valid integer")
+    place("pause", id_)
+    assert place("update", id_, "fps=2", "--json").json["outcome"] == "stored"
+    place("resume", id_)
+    until(lambda: place("update", id_, "fps=0", "--json").json["outcome"] == "applied", 60, "its end")
+    place.reaches(id_, "Finished")
+
+
 def test_a_task_is_cancelled_and_retried(place: Place) -> None:
     id_ = place("submit", place.name, "upTo=100000", "--json").json["id"]
     place.reaches(id_, "Running")
@@ -137,7 +185,14 @@ def test_a_task_is_cancelled_and_retried(place: Place) -> None:
 
 
 def test_a_task_that_no_node_can_take_says_why(place: Place) -> None:
-    id_ = place("submit", f"{place.name}-big", "--json").json["id"]
+    def known() -> bool:
+        node = place("nodes", "--pool", place.name, "--json").json[0]
+        return f"{place.name}-big" in node["capacity"].get("needs", {})
+
+    until(known, 120, "the node's word of what its task types need")
+    refused = place("submit", f"{place.name}-big")
+    refused.is_clear(5, f"node {place.name}-node: needs 9 gpus, has none", "--queue-anyway")
+    id_ = place("submit", f"{place.name}-big", "--json", "--queue-anyway").json["id"]
     told = until(lambda: place("why", id_, "--json").json["nodeLog"], 120, "a refusal")
     assert told[0]["message"] == f"node {place.name}-node: needs 9 gpus, has none"
     assert "needs 9 gpus, has none" in place("why", id_).out

@@ -70,6 +70,24 @@ def forget() -> None:
     told.clear()
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"brakes": "x"}, "unknown field 'brakes', did you mean 'breaks'?"),
+        ({"fixFrame": "many"}, "fixFrame: Input should be a valid integer"),
+    ],
+)
+def test_an_update_of_a_plain_model_with_a_wrong_field_is_rejected(
+    changes: dict[str, Any], reason: str
+) -> None:
+    with updates() as feed:
+        sent = feed.push(**changes)
+        flow_from_worker(MyWorker).fn(Data(fixFrame=7))
+    assert not sent.applied
+    assert reason in (sent.reason or "")
+    assert not [each for each in told if each[0] == "update"]
+
+
 def test_the_order_is_initialize_before_main_after_release() -> None:
     flow_from_worker(MyWorker).fn(Data(fixFrame=7))
     assert told == [("initialize", 7), "before", "main", "after", ("release", True)]

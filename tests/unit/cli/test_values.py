@@ -1,19 +1,15 @@
-"""Attachments from words and files; tasks from what a person typed; states in any words."""
+"""Attachments from words and files; states in any words."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from skald_bridge.cli.find import matching
 from skald_bridge.cli.output import size, span, styled
 from skald_bridge.cli.states import state_filter
 from skald_bridge.cli.values import attachments
 from skald_bridge.domain.errors import InvalidInput
-from skald_bridge.domain.facts import Task
-from skald_bridge.domain.ids import TaskId
 
 
 def test_values_are_json_else_text(tmp_path: Path) -> None:
@@ -57,19 +53,6 @@ def test_files_that_hold_no_object(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(InvalidInput, match="--file"):
         attachments([], file)
-
-
-def task(id_: str, name: str) -> Task:
-    return Task(TaskId(id_), name, "X", None, datetime(2026, 1, 1, tzinfo=UTC))
-
-
-def test_a_task_is_meant_by_name_or_by_the_beginning_of_its_id() -> None:
-    tasks = [task("abcd1234-0", "quick-fox"), task("abcd9999-0", "abc")]
-    assert [t.name for t in matching(tasks, "abcd12")] == ["quick-fox"]
-    assert [t.name for t in matching(tasks, "quick-fox")] == ["quick-fox"]
-    assert [t.name for t in matching(tasks, "abc")] == ["abc"]
-    assert len(matching(tasks, "ABCD")) == 2
-    assert matching(tasks, "") == []
 
 
 def test_states_in_skalds_words_in_prefects_and_by_name() -> None:

@@ -289,9 +289,13 @@ class NodeService:
 
     async def _announce(self) -> None:
         known = self._context.codebases.known
-        names = {each.loaded.task_type.name if each.loaded.task_type else each.loaded.name for each in known}
+        types = [each.loaded.task_type for each in known if each.loaded.task_type]
+        names = {each.loaded.name for each in known if not each.loaded.task_type} | {
+            each.name for each in types
+        }
         starts = {str(each.codebase): str(each.choice) for each in known}
-        await self._announcer.write(frozenset(filter(None, names)), starts)
+        needs = {each.name: found for each in types if (found := each.needs.not_zero())}
+        await self._announcer.write(frozenset(filter(None, names)), starts, needs)
 
     async def _learn(self) -> None:
         """Server settings that children need and would each ask for."""

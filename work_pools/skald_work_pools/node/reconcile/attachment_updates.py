@@ -12,6 +12,7 @@ from prefect.events import Event
 
 from skald_work_pools.attachments import next_revision, update_id_of
 from skald_work_pools.messages import (
+    KEPT,
     POOL_RESOURCE,
     REVISION_LABEL,
     RUN_RESOURCE,
@@ -38,6 +39,8 @@ class AttachmentUpdates:
         self._pool_id = pool_id
         self._answers: FIFOCache[str, UpdateApplied | UpdateRejected | None] = FIFOCache(REMEMBERED)
         self._storing = asyncio.Lock()
+        self._kept: FIFOCache[str, None] = FIFOCache(REMEMBERED)
+        """Updates that Prefect keeps already: their tasks were paused."""
 
     def hear(self, event: Event) -> None:
         """An update request; one for a run that is not here is somebody else's."""
@@ -48,7 +51,11 @@ class AttachmentUpdates:
         if (update_id := update_id_of(event.payload)) is None:
             _log.warning("update of run %s ignored: it needs update_id, and changes or attachments", run_id)
             return
+        if event.payload.get(KEPT):
+            self._kept[update_id] = None
         if update_id in self._answers:
+            if isinstance(refused := self._answers[update_id], UpdateRejected):
+                self._take_back(supervisor, refused)
             if (known := self._answers[update_id]) is not None:
                 self._emit(supervisor, known)
             return
@@ -65,10 +72,22 @@ class AttachmentUpdates:
                 supervisor.revision = answer.revision
                 supervisor.parameters = {**supervisor.parameters, supervisor.parameter: answer.attachments}
                 self._context.aside(self._store(supervisor, answer.revision, supervisor.parameters))
+        elif answer.update_id in self._kept:
+            self._take_back(supervisor, answer)
         elif supervisor.proposed is not None and supervisor.proposed[0] == answer.revision:
             # The next changes are merged into what the task has, not into what it refused.
             supervisor.proposed = (answer.revision, _attachments(supervisor))
         self._emit(supervisor, answer)
+
+    def _take_back(self, supervisor: RunSupervisor, refused: UpdateRejected) -> None:
+        """Prefect keeps what the task refused: what it has is stored as one more revision."""
+        if refused.update_id not in self._kept or refused.revision < supervisor.revision:
+            return
+        del self._kept[refused.update_id]
+        supervisor.revision = refused.revision + 1
+        if supervisor.proposed is None or supervisor.proposed[0] <= supervisor.revision:
+            supervisor.proposed = (supervisor.revision, _attachments(supervisor))
+        self._context.aside(self._store(supervisor, supervisor.revision, supervisor.parameters))
 
     async def _send(self, supervisor: RunSupervisor, update: Update) -> None:
         if not await supervisor.send(update):

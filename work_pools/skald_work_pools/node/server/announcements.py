@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 from uuid import uuid4
 
 from prefect.events import Event, Resource
@@ -47,14 +48,20 @@ class Announcer:
         self._written: Announcement | None = None
         self._writing = asyncio.Lock()
 
-    async def write(self, task_types: frozenset[str], starts: Mapping[str, str]) -> None:
+    async def write(
+        self, task_types: frozenset[str], starts: Mapping[str, str], needs: Mapping[str, Mapping[str, Any]]
+    ) -> None:
         """Announce; does nothing when nothing has changed.
 
         Raises:
             NameTaken: another node has the name.
         """
         announcement = replace(
-            self._claim.announcement, gpus=self._capacity.gpus, task_types=task_types, starts=starts
+            self._claim.announcement,
+            gpus=self._capacity.gpus,
+            task_types=task_types,
+            starts=starts,
+            needs=needs,
         )
         async with self._writing:
             if announcement == self._written:
