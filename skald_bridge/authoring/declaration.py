@@ -12,6 +12,7 @@ from prefect.results import ResultSerializer, ResultStorage
 from prefect.task_runners import TaskRunner
 from pydantic import BaseModel
 
+from skald_bridge.authoring.defaults import let_be_left_out
 from work_pools.needs import Needs
 from work_pools.task_type import STARTS, Start, TaskType, declare
 
@@ -72,6 +73,9 @@ def task_type(
 ) -> Flow[P, R] | Callable[[Callable[P, R]], Flow[P, R]]:
     """Make a task type of a sync or async function whose only parameter is a pydantic model.
 
+    A run that is given no attachments, as a schedule's, gets the model's defaults; where a field has none, the
+    run fails and names it.
+
     Args:
         function: the function, where the decorator is written without parentheses.
         name: the flow's name, Skalds' ``className``; the function's name by default.
@@ -92,14 +96,15 @@ def task_type(
         raise ValueError(f"start is {start!r}; write one of {', '.join(STARTS)}, or leave it out")
 
     def decorate(function: Callable[P, R]) -> Flow[P, R]:
-        parameter, _ = attachments_parameter(function)
+        parameter, model = attachments_parameter(function)
         given: dict[str, Any] = {
             "name": name or function.__name__,
             "retries": retries,
             "retry_delay_seconds": retry_delay_seconds,
             **options,
         }
-        made: Flow[P, R] = flow(**given)(function)
+        with let_be_left_out(function, parameter, model):
+            made: Flow[P, R] = flow(**given)(function)
         declare(function, TaskType(made.name, needs or Needs(), parameter, persistent, start))
         return made
 
