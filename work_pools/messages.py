@@ -127,6 +127,14 @@ class Stated:
 
 
 @dataclass(frozen=True)
+class Broke:
+    """Child to node: what ended it before the run's engine could say so in Prefect, in one line."""
+
+    kind: ClassVar[str] = "broke"
+    cause: str
+
+
+@dataclass(frozen=True)
 class Logged:
     """Child to node: a log record for Prefect, as its API takes it."""
 
@@ -162,9 +170,9 @@ class Rejected:
     reason: str
 
 
-Message = Run | Update | Warm | Hooks | Stated | Logged | Emitted | Applied | Rejected
+Message = Run | Update | Warm | Hooks | Stated | Broke | Logged | Emitted | Applied | Rejected
 _KINDS: dict[str, type[Message]] = {
-    cls.kind: cls for cls in (Run, Update, Warm, Hooks, Stated, Logged, Emitted, Applied, Rejected)
+    cls.kind: cls for cls in (Run, Update, Warm, Hooks, Stated, Broke, Logged, Emitted, Applied, Rejected)
 }
 
 
