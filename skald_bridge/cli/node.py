@@ -51,9 +51,12 @@ def node(
     connect(settings)
     start_logging(settings, called)
     os.environ.update(as_environment(settings))
+    from skald_bridge.adapters.prefect_pool import ensure_pool
     from work_pools.node.lock import NameTaken
     from work_pools.worker import run_node
 
+    # Prefect's worker serves a pool of another type too, with a warning, and then no run ever starts.
+    asyncio.run(ensure_pool(settings.pool))
     running = run_node(
         settings.pool,
         name=called,
