@@ -117,7 +117,11 @@ def _serve(channel_fd: int, flags_fd: int, find: Finder) -> int:
     try:
         return _run(request, node, find)
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        # Prefect's engine ends the process while it handles what it did not expect.
+        if code and isinstance(unexpected := end.__context__, Exception):
+            _say_broken(node, "", unexpected)
+        return code
     except BaseException as error:
         traceback.print_exc()
         _say_broken(node, "", error)
