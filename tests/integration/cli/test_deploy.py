@@ -151,15 +151,20 @@ def test_the_products_flows_are_found_on_a_node_elsewhere_and_by_prefects_worker
     own = skald_environment(elsewhere, env)
     with running(server, command, elsewhere / "node.log", env=own, cwd=elsewhere):
         run = runs_to_its_end(found["id"])
-        assert run["state"]["type"] in ("COMPLETED", "FAILED"), run["state"]
-        assert "StepFailed" in run["state"]["message"] or run["state"]["type"] == "COMPLETED", run["state"]
+        assert ran(run), run["state"]
     command = ["prefect", "worker", "start", "--pool", stock, "--type", "process"]
     command = [SKALD[0], "-m", *command]
     with running(
         server, command, elsewhere / "worker.log", env={"PREFECT_WORKER_QUERY_SECONDS": "0.5"}, cwd=elsewhere
     ):
         run = runs_to_its_end(beside["id"])
-        assert "StepFailed" in run["state"]["message"] or run["state"]["type"] == "COMPLETED", run["state"]
+        assert ran(run), run["state"]
+
+
+def ran(run: dict[str, Any]) -> bool:
+    """Whether the flow was found and ran: the dice of its steps may have failed it."""
+    state = run["state"]
+    return state["type"] == "COMPLETED" or "StepFailed" in (state["message"] or "")
 
 
 def test_a_pool_of_another_type_is_told_at_once(server: PrefectServer, tmp_path: Path) -> None:
