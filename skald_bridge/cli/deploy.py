@@ -51,13 +51,13 @@ def deploy(
 
 
 def _deploy(place: Path, names: Sequence[str], url: str, *, ours: bool, verbose: bool) -> None:
+    of = "this package" if ours else str(place)
+    say(f"deploying from {of} to {url}")
     from skald_bridge.modes import prefect_yaml
 
     file = place / "prefect.yaml"
     data = _read(file)
     wanted = prefect_yaml.chosen(prefect_yaml.entries(data, str(file)), names)
-    of = "this package" if ours else str(place)
-    say(f"deploying {len(wanted)} of {of} to {url}")
     flows = _examine(place, [entry.entrypoint for entry in wanted if entry.entrypoint])
     _check_pools(wanted)
     which = [word for one in names for word in ("--name", one)] if names else ["--all"]

@@ -13,6 +13,7 @@ from skald_bridge.cli.connect import connect
 from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.log_setup import start_logging
 from skald_bridge.cli.media import Media, with_media
+from skald_bridge.cli.output import say
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.settings_file import as_environment
 
@@ -48,7 +49,8 @@ def node(
     )
     settings = with_media(settings, media)
     called = settings.skald_id or socket.gethostname()
-    connect(settings)
+    url = connect(settings)
+    say(f"node {called} of work pool {settings.pool} at {url}")
     start_logging(settings, called)
     os.environ.update(as_environment(settings))
     from skald_bridge.adapters.prefect_pool import ensure_pool

@@ -88,6 +88,7 @@ def run_up(
         url = configured.rstrip("/") if configured is not None and foreign else own
         if foreign:
             _check_foreign(url)
+            say(f"Prefect at {url} answers; looking for work pool {settings.pool}")
             _check_pool(settings, home, url)
         else:
             check_free(
