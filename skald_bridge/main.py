@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from skald_bridge.adapters.memory_pulse import MemoryPulse
 from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.adapters.prefect_pool import ensure_pool as ensure_pool
 from skald_bridge.adapters.prefect_pool import ensure_pools as ensure_pools
+from skald_bridge.adapters.prefect_pool import job_variables as job_variables
 from skald_bridge.adapters.prefect_pool import waiting as waiting
 from skald_bridge.adapters.sqlite import (
     SqliteArchive,
@@ -148,10 +149,16 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
         )
 
 
-async def run_bridge(path: Path, settings: Settings | None = None, *, rest: bool = False) -> None:
+async def run_bridge(
+    path: Path,
+    settings: Settings | None = None,
+    *,
+    rest: bool = False,
+    began: Callable[[], None] = lambda: None,
+) -> None:
     """Mirror Prefect until cancelled; a server that is away is waited for.
 
-    With ``rest``, the REST API answers meanwhile where ``settings`` say.
+    With ``rest``, the REST API answers meanwhile where ``settings`` say. ``began`` is called once all is wired.
 
     Raises:
         InvalidInput: it may not listen there, or the dashboard's folder has no page.
@@ -165,6 +172,7 @@ async def run_bridge(path: Path, settings: Settings | None = None, *, rest: bool
             made = await stack.enter_async_context(bridge(path, chosen))
             if bound is not None:
                 await stack.enter_async_context(_answering(made, path, chosen, bound))
+            began()
             await made.run()
 
 

@@ -15,6 +15,7 @@ from skald_bridge.adapters.prefect_reading import POOL_TYPE
 from skald_bridge.domain.errors import Rejected
 from skald_bridge.domain.facts import Task
 from skald_bridge.domain.why import Pool, Waiting
+from skald_work_pools.job import pool_variables
 
 
 async def ensure_pool(name: str) -> bool:
@@ -31,7 +32,8 @@ async def ensure_pool(name: str) -> bool:
         raise translated(error) from error
     if found is not None and found.type != POOL_TYPE:
         raise Rejected(
-            f"The work pool {name} has the type {found.type}, not {POOL_TYPE}.", remedy="Choose another name."
+            f"The work pool {name} has the type {found.type}, not {POOL_TYPE}.",
+            remedy=f"Name another pool with --pool; or delete it, prefect work-pool delete {name}, and it is made.",
         )
     return found is None
 
@@ -47,6 +49,20 @@ async def ensure_pools(names: Iterable[str]) -> list[str]:
             return [name for name in names if await _read_or_create(client, name) is None]
     except Exception as error:
         raise translated(error) from error
+
+
+async def job_variables(names: Iterable[str]) -> dict[str, list[str]]:
+    """The job variables of those pools that are of type skald.
+
+    Raises:
+        Unavailable: the API does not answer.
+    """
+    try:
+        async with get_client() as client:
+            pools = [await client.read_work_pool(name) for name in names]
+    except Exception as error:
+        raise translated(error) from error
+    return {pool.name: pool_variables(pool.base_job_template) for pool in pools if pool.type == POOL_TYPE}
 
 
 async def _read_or_create(client: PrefectClient, name: str) -> WorkPool | None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from skald_bridge.authoring.defaults import let_be_left_out
 from skald_bridge.domain.task_types import NEEDS
 from skald_work_pools.needs import Needs
 from skald_work_pools.task_type import STARTS, Start, TaskType, declare
@@ -87,6 +88,9 @@ def task_type(
 ) -> Flow[P, R] | Callable[[Callable[P, R]], Flow[P, R]]:
     """Make a task type of a sync or async function whose only parameter is a pydantic model.
 
+    A run that is given no attachments, as a schedule's, gets the model's defaults; where a field has none, the
+    run fails and names it.
+
     Args:
         function: the function, where the decorator is written without parentheses.
         name: the flow's name, Skalds' ``className``; the function's name by default.
@@ -108,15 +112,15 @@ def task_type(
 
     def decorate(function: Callable[P, R]) -> Flow[P, R]:
         parameter, model = attachments_parameter(function)
-        if needs is not None:
-            function.__annotations__[parameter] = Annotated[model, _Told(needs)]
+        annotation = model if needs is None else Annotated[model, _Told(needs)]
         given: dict[str, Any] = {
             "name": name or function.__name__,
             "retries": retries,
             "retry_delay_seconds": retry_delay_seconds,
             **options,
         }
-        made: Flow[P, R] = flow(**given)(function)
+        with let_be_left_out(function, parameter, model, annotation):
+            made: Flow[P, R] = flow(**given)(function)
         declare(function, TaskType(made.name, needs or Needs(), parameter, persistent, start))
         return made
 

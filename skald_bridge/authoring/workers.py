@@ -11,6 +11,7 @@ import inspect
 import logging
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Unpack, get_args
@@ -31,6 +32,16 @@ from skald_work_pools.needs import Needs
 
 _BASES = ("skalds.worker.baseclass", "skald_bridge.authoring.skalds")
 _log = logging.getLogger("skald.worker")
+_MEANT = {
+    "release": ("_custom_release", "_release", "release_handler"),
+    "before": ("_custom_run_before", "_run_before", "run_before_handler"),
+    "run_before": ("_custom_run_before", "_run_before", "run_before_handler"),
+    "after": ("_custom_run_after", "_run_after", "run_after_handler"),
+    "run_after": ("_custom_run_after", "_run_after", "run_after_handler"),
+    "update": ("_custom_update_event", "_update_event", "update_event_handler"),
+    "update_event": ("_custom_update_event", "_update_event", "update_event_handler"),
+}
+"""Names of methods that look like a handler: its hook, the base's own method, the decorator that marks it."""
 
 
 @dataclass
@@ -64,6 +75,8 @@ def flow_from_worker(
     model = attachments_model(worker)
     if _handler(worker, "_custom_run_main", "_run_main") is None:
         raise TypeError(f"{worker.__name__} has no main handler; mark one method with @run_main_handler")
+    for line in unmarked(worker):
+        warnings.warn(line, UserWarning, stacklevel=2)
 
     def run(attachments: Any) -> None:
         run_worker(worker, attachments)
@@ -100,6 +113,16 @@ def is_worker(cls: type[Any]) -> bool:
     return cls.__module__ not in _BASES and any(base.__module__ in _BASES for base in cls.__mro__)
 
 
+def unmarked(worker: type[Any]) -> list[str]:
+    """A sentence for each method that looks like a handler, where there is none and so none is called."""
+    own = {name for cls in worker.__mro__ if cls.__module__ not in _BASES for name in vars(cls)}
+    return [
+        f"{worker.__name__}.{name} is no handler and a task's life does not call it: mark it with @{decorator}"
+        for name, (hook, method, decorator) in _MEANT.items()
+        if name in own and callable(getattr(worker, name)) and _handler(worker, hook, method) is None
+    ]
+
+
 def attachments_model(worker: type[Any]) -> type[BaseModel]:
     """The type argument of ``BaseTaskWorker[...]``, also when it is given to a class in between.
 
@@ -119,6 +142,8 @@ def attachments_model(worker: type[Any]) -> type[BaseModel]:
 
 def run_worker(worker: type[Any], attachments: BaseModel, task_id: str | None = None) -> None:
     """One life of a worker: initialize, before, main, after, release."""
+    for line in unmarked(worker):
+        _log.warning("%s", line)
     with live(attachments) as settings:
         made = _construct(worker, settings.taken, task_id or _task_id())
         settings.on_update(_update_handler(made))

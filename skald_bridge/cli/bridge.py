@@ -7,13 +7,18 @@ import contextlib
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
 from skald_bridge.cli.connect import connect
 from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.log_setup import start_logging
+from skald_bridge.cli.output import say
+
+if TYPE_CHECKING:
+    from skald_bridge.settings import Settings
 
 JOURNAL = "journal.db"
 
@@ -44,12 +49,45 @@ def bridge(
     settings = invocation(context).settings(
         system_controller_host=host, system_controller_port=port, dashboard=dashboard
     )
-    connect(settings)
+    url = connect(settings)
     start_logging(settings, "bridge")
     settings.home.mkdir(parents=True, exist_ok=True)
     from skald_bridge.main import run_bridge
 
-    asyncio.run(until_signalled(run_bridge(journal_file(settings.home), settings, rest=rest)))
+    def began() -> None:
+        for line in serves(settings, url, rest=rest):
+            say(line)
+
+    journal = journal_file(settings.home)
+    asyncio.run(until_signalled(run_bridge(journal, settings, rest=rest, began=began)))
+
+
+def serves(settings: Settings, url: str, *, rest: bool) -> list[str]:
+    """What the bridge does now, in lines for people; no secret is in them."""
+    host = settings.system_controller_host
+    at = f"http://{f'[{host}]' if ':' in host else host}:{settings.system_controller_port}"
+    page = f", dashboard: {at}/dashboard" if settings.dashboard is not None else ""
+    mongo = settings.mongo_host.get_secret_value() if settings.mongo_host is not None else ""
+    named = {
+        "Kafka": _named(settings.kafka_block, settings.kafka_host, settings.kafka_port),
+        "Redis": _named(settings.redis_block, settings.redis_host, settings.redis_port),
+        "MongoDB": _named(settings.mongo_block, urlsplit(mongo).netloc.rpartition("@")[2], None),
+    }
+    others = ", ".join(f"{name} {where}" for name, where in named.items() if where)
+    without = ", ".join(name for name, where in named.items() if not where)
+    return [
+        f"bridge of {url}; journal and archive: {journal_file(settings.home)}",
+        f"REST for Skalds' clients: {at}/api, metrics: {at}/metrics{page}" if rest else "no REST API",
+        "; ".join(filter(None, [others, f"without {without}: embedded" if without else ""])),
+    ]
+
+
+def _named(block: str | None, host: str | None, port: int | None) -> str:
+    if block:
+        return f"by block {block}"
+    if not host:
+        return ""
+    return f"at {host}:{port}" if port is not None else f"at {host}"
 
 
 async def until_signalled(work: Coroutine[Any, Any, None]) -> None:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from skald_bridge.cli.connect import connect
 from skald_bridge.cli.invocation import invocation
-from skald_bridge.cli.output import say
-from skald_bridge.domain.errors import InvalidInput, NotFound
+from skald_bridge.cli.output import console, plain, say, table
+from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected
+
+_TOLD = 8
+"""Lines of Prefect's text that are shown when it fails."""
 
 
 def deploy(
@@ -28,46 +35,150 @@ def deploy(
     name: Annotated[
         list[str] | None, typer.Option("--name", "-n", help="Only this deployment; may be repeated.")
     ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own text too.")] = False,
 ) -> None:
     """Deploy the flows of a folder, or those of this package.
 
-    It is `prefect deploy`, without questions. Work pools that are missing are made, for nodes.
+    It is `prefect deploy`, without questions; a flow that cannot be imported is an error and deploys nothing.
+    Work pools that are missing are made, for nodes. Which nodes find the code: docs/deploying.md.
     """
-    connect(invocation(context).settings())
-    chosen = folder if folder is not None else _bundled()
-    pools = _pools(chosen / "prefect.yaml", name or [])
-    from skald_bridge.main import ensure_pools
+    settings = invocation(context).settings()
+    url = connect(settings)
+    names = name or []
+    with ExitStack() as stack:
+        place = folder if folder is not None else _ours(Path(stack.enter_context(_scratch())))
+        _deploy(place, names, url, ours=folder is None, verbose=verbose)
 
+
+def _deploy(place: Path, names: Sequence[str], url: str, *, ours: bool, verbose: bool) -> None:
+    of = "this package" if ours else str(place)
+    say(f"deploying from {of} to {url}")
+    from skald_bridge.modes import prefect_yaml
+
+    file = place / "prefect.yaml"
+    data = _read(file)
+    wanted = prefect_yaml.chosen(prefect_yaml.entries(data, str(file)), names)
+    flows = _examine(place, [entry.entrypoint for entry in wanted if entry.entrypoint])
+    _check_pools(wanted)
+    which = [word for one in names for word in ("--name", one)] if names else ["--all"]
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", *which]
+    done = subprocess.run(
+        command,
+        cwd=place,
+        stdin=subprocess.DEVNULL,
+        stdout=None if verbose else subprocess.PIPE,
+        stderr=None if verbose else subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "NO_COLOR": "1"},
+        check=False,
+    )
+    if done.returncode != 0:
+        lines = [line for line in (done.stdout or "").splitlines() if line.strip()]
+        raise Rejected(
+            "\n".join(["Prefect did not deploy all of it:", *lines[-_TOLD:]]),
+            remedy="Mend what it names; skald deploy --verbose shows all that Prefect says.",
+        )
+    where = "each node's installation" if ours else _where(data)
+    rows = [
+        [f"{flows.get(entry.entrypoint, '?')}/{entry.name}", entry.pool or "?", where] for entry in wanted
+    ]
+    console().print(
+        table(["DEPLOYMENT", "POOL", "CODE FROM"], [[plain(cell) for cell in row] for row in rows])
+    )
+
+
+def _examine(place: Path, entrypoints: Sequence[str]) -> dict[str, str]:
+    """Flow names by entrypoint; warnings of their code are told.
+
+    Raises:
+        InvalidInput: a flow cannot be loaded.
+    """
+    command = [sys.executable, "-m", "skald_bridge.modes.entrypoints", *dict.fromkeys(entrypoints)]
+    done = subprocess.run(
+        command, cwd=place, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    wrong = [each for each in found if each["error"]]
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        missed = [
+            each for each in dict.fromkeys(entrypoints) if each not in {one["entrypoint"] for one in found}
+        ]
+        wrong.append({"entrypoint": missed[0] if missed else "?", "error": last, "where": ""})
+    if wrong:
+        raise InvalidInput(
+            "\n".join(["A flow cannot be loaded, and nothing was deployed:", *map(_wrong, wrong)]),
+            remedy="Mend it, or install what is missing, and deploy again.",
+        )
+    for each in found:
+        for warning in each["warnings"]:
+            say(f"warning: {each['entrypoint']}: {warning}")
+    return {each["entrypoint"]: each["flow"] for each in found}
+
+
+def _wrong(found: Mapping[str, Any]) -> str:
+    at = f" at {found['where']}" if found["where"] else ""
+    return f"{found['entrypoint']}: {found['error']}{at}"
+
+
+def _check_pools(wanted: Sequence[Any]) -> None:
+    """Make the pools that are missing.
+
+    Raises:
+        InvalidInput: an entry says something that Prefect would drop without a word.
+    """
+    from skald_bridge.main import ensure_pools, job_variables
+    from skald_bridge.modes import prefect_yaml
+
+    pools = sorted({entry.pool for entry in wanted if entry.pool})
     for made in asyncio.run(ensure_pools(pools)):
         say(f"created work pool {made}, type skald")
-    which = [word for one in name for word in ("--name", one)] if name else ["--all"]
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", *which]
-    done = subprocess.run(command, cwd=chosen, stdin=subprocess.DEVNULL, env=dict(os.environ), check=False)
-    if done.returncode != 0:
-        raise typer.Exit(1)
+    known = asyncio.run(job_variables(pools))
+    unheard = [line for entry in wanted for line in prefect_yaml.ignored(entry, known.get(entry.pool))]
+    if unheard:
+        raise InvalidInput(
+            "\n".join(["Prefect would ignore this, so nothing was deployed:", *unheard]),
+            remedy="Write the needs as job variables, or leave them to the flow's @task_type.",
+        )
 
 
-def _pools(file: Path, names: list[str]) -> list[str]:
-    """The work pools that the deployments of a prefect.yaml name."""
+def _read(file: Path) -> Any:
     import yaml
 
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-        entries = [entry for entry in data["deployments"] if not names or entry.get("name") in names]
-        found = [pool["name"] for entry in entries if (pool := entry.get("work_pool")) and pool.get("name")]
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFound(
             f"{file.parent} holds no prefect.yaml.", remedy="Name a folder that has one."
         ) from None
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidInput(f"{file} is no prefect.yaml with deployments: {error}.") from error
-    return sorted(set(found))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InvalidInput(f"{file} cannot be read: {error}", remedy="Mend the file.") from error
 
 
-def _bundled() -> Path:
+def _where(data: Any) -> str:
+    """Where nodes get the code of a user's folder, in few words."""
+    pull = data.get("pull") if isinstance(data, Mapping) else None
+    steps = [next(iter(step), "") for step in pull or [] if isinstance(step, Mapping)]
+    if any("git_clone" in step for step in steps):
+        return "git"
+    others = [step.rpartition(".")[2] for step in steps if not step.endswith("set_working_directory")]
+    return ", ".join(others) or "the same folder on each node"
+
+
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="skald-deploy-")
+
+
+def _ours(scratch: Path) -> Path:
+    """A folder with the product's prefect.yaml, its flows by module path."""
+    import yaml
+
     from skald_bridge.installation.bundled import flows_root
+    from skald_bridge.modes.prefect_yaml import as_installed
 
     try:
-        return flows_root()
+        data = yaml.safe_load((flows_root() / "prefect.yaml").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NotFound(str(error)) from error
+    (scratch / "prefect.yaml").write_text(yaml.safe_dump(as_installed(data)), encoding="utf-8")
+    return scratch

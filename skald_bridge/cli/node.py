@@ -13,6 +13,7 @@ from skald_bridge.cli.connect import connect
 from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.log_setup import start_logging
 from skald_bridge.cli.media import Media, with_media
+from skald_bridge.cli.output import say
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.names import check_resource_name
 from skald_bridge.settings.file import as_environment
@@ -51,12 +52,16 @@ def node(
     called = settings.skald_id or socket.gethostname()
     check_resource_name("--pool", settings.pool)
     check_resource_name("--name", called)
-    connect(settings)
+    url = connect(settings)
+    say(f"node {called} of work pool {settings.pool} at {url}")
     start_logging(settings, called)
     os.environ.update(as_environment(settings))
+    from skald_bridge.main import ensure_pool
     from skald_work_pools.node.lock import NameTaken
     from skald_work_pools.worker import run_node
 
+    # Prefect's worker serves a pool of another type too, with a warning, and then no run ever starts.
+    asyncio.run(ensure_pool(settings.pool))
     running = run_node(
         settings.pool,
         name=called,

@@ -8,10 +8,12 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -21,8 +23,9 @@ from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.log_setup import rotation
 from skald_bridge.cli.media import Media, with_media
 from skald_bridge.cli.output import say
-from skald_bridge.domain.errors import InvalidInput, Unavailable
+from skald_bridge.domain.errors import InvalidInput, Rejected, Unavailable
 from skald_bridge.installation.embedded import HOST, api_url
+from skald_bridge.installation.part_ends import writing
 from skald_bridge.installation.parts import SKALD, bridge_part, node_part, our_environment, server_part
 from skald_bridge.installation.ports_in_use import check_free
 from skald_bridge.installation.supervisor import Change, Part, Supervisor
@@ -49,20 +52,28 @@ def up(
     ] = GRACE,
     media: Media = None,
     no_node: Annotated[bool, typer.Option("--no-node", help="Server and bridge only.")] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile", metavar="NAME", help="Write a profile for the `prefect` command, such as skald."
+        ),
+    ] = None,
 ) -> None:
     """Run it all on this machine: Prefect's server, bridge, a node.
 
-    With PREFECT_API_URL set, that server is used. A part that crashes is started again. Ctrl-C ends node,
-    bridge and server, in this order; a second Ctrl-C does not wait for running tasks.
+    With PREFECT_API_URL set to another server, that one is used. A part that crashes is started again. Ctrl-C
+    ends node, bridge and server, in this order; a second Ctrl-C does not wait for running tasks.
     """
     call = invocation(context)
     settings = with_media(call.settings(pool=pool, server_port=port, skald_id=name), media)
     if call.config is not None:
         os.environ[CONFIG_ENV] = str(call.config.absolute())
-    run_up(settings, grace=grace, with_node=not no_node)
+    run_up(settings, grace=grace, with_node=not no_node, profile=profile)
 
 
-def run_up(settings: Settings, *, grace: float = GRACE, with_node: bool = True) -> None:
+def run_up(
+    settings: Settings, *, grace: float = GRACE, with_node: bool = True, profile: str | None = None
+) -> None:
     """Run the parts until a signal; see ``up``.
 
     Raises:
@@ -71,10 +82,14 @@ def run_up(settings: Settings, *, grace: float = GRACE, with_node: bool = True) 
     """
     home = settings.home.absolute()
     with _only_one(home):
-        foreign = configured_url(settings)
-        url = foreign.rstrip("/") if foreign else api_url(settings.server_port)
+        own = api_url(settings.server_port)
+        configured = configured_url(settings)
+        foreign = configured is not None and not _same(configured, own)
+        url = configured.rstrip("/") if configured is not None and foreign else own
         if foreign:
-            check_server(url)
+            _check_foreign(url)
+            say(f"Prefect at {url} answers; looking for work pool {settings.pool}")
+            _check_pool(settings, home, url)
         else:
             check_free(
                 HOST,
@@ -87,7 +102,9 @@ def run_up(settings: Settings, *, grace: float = GRACE, with_node: bool = True) 
         parts = _parts(settings, home, url, embedded=not foreign, grace=grace, with_node=with_node, rest=rest)
         supervisor = Supervisor(parts, home / "logs", tell=_tell, rotation=rotation(settings))
         try:
-            supervisor.run(when_up=lambda: _announce(supervisor, settings, home, url, with_node, rest))
+            supervisor.run(
+                when_up=lambda: _announce(supervisor, settings, home, url, with_node, rest, profile)
+            )
         finally:
             up_file(home).unlink(missing_ok=True)
     say("all ended")
@@ -99,7 +116,10 @@ def _parts(
     base = {name: value for name, value in os.environ.items() if not name.startswith("SKALD_CHANNEL")}
     base["LOG_LEVEL"] = settings.log_level
     base[ROOTS_ENV] = os.pathsep.join(settings.media_roots)
-    if not embedded:
+    if embedded:
+        # It names a profile of the user's Prefect; the server has a home of its own.
+        base.pop("PREFECT_PROFILE", None)
+    else:
         base.setdefault("PREFECT_HOME", str(Path("~/.prefect").expanduser()))
     parts = [server_part(base, home, settings.server_port)] if embedded else []
     parts.append(bridge_part(base, home, url, rest=rest))
@@ -127,7 +147,13 @@ def _rest_is_free(settings: Settings) -> bool:
 
 
 def _announce(
-    supervisor: Supervisor, settings: Settings, home: Path, url: str, with_node: bool, rest: bool
+    supervisor: Supervisor,
+    settings: Settings,
+    home: Path,
+    url: str,
+    with_node: bool,
+    rest: bool,
+    profile: str | None,
 ) -> None:
     if not with_node:
         _make_pool(settings, home, url)
@@ -140,19 +166,70 @@ def _announce(
         "started": datetime.now(UTC).isoformat(),
     }
     beside = file.with_suffix(".new")
-    beside.write_text(json.dumps(found), encoding="utf-8")
-    beside.rename(file)
+    with writing(beside):
+        beside.write_text(json.dumps(found), encoding="utf-8")
+        beside.rename(file)
     say(f"up: {url.removesuffix('/api')} is Prefect's UI; work pool {settings.pool}; logs in {home / 'logs'}")
     if rest:
         at = f"http://{settings.system_controller_host}:{settings.system_controller_port}"
         say(f"REST for Skalds' clients: {at}/api, metrics: {at}/metrics")
     say("in another terminal: skald nodes, skald tasks --watch; Ctrl-C ends everything")
+    if profile is not None and _write_profile(profile, url):
+        say(f"for Prefect's own command: prefect profile use {profile}")
+    else:
+        say(f"for Prefect's own command: export PREFECT_API_URL={url}")
+        if profile is None:
+            say("  or, once for ever: skald up --profile skald, and prefect profile use skald")
 
 
-def _make_pool(settings: Settings, home: Path, url: str) -> None:
+def _write_profile(name: str, url: str) -> bool:
+    """Into the user's own Prefect, not into the home's; what keeps it from being written is told."""
+    command = [sys.executable, "-m", "skald_bridge.adapters.prefect_profiles", name, url]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).strip().splitlines() or ["unknown"]
+        say(f"no profile {name}: {said[-1]}")
+        return False
+    say(f"profile {name}: {done.stdout.strip()}")
+    return True
+
+
+def _same(configured: str, own: str) -> bool:
+    """Whether the user has named the server that this very command is to run, as its own hint says."""
+    given, ours = urlsplit(configured.rstrip("/")), urlsplit(own)
+    hosts = (HOST, "localhost")
+    return given.hostname in hosts and given.port == ours.port and given.path in (ours.path, "")
+
+
+def _check_foreign(url: str) -> None:
+    """Raises ``Unavailable``, with a remedy that fits one who wants to start a server."""
+    try:
+        check_server(url)
+    except Unavailable as error:
+        if "does not answer" not in error.message:
+            raise
+        raise Unavailable(
+            error.message,
+            remedy="Start that server; or unset PREFECT_API_URL (and `prefect profile use` another) to have one "
+            "started here.",
+        ) from error
+
+
+def _check_pool(settings: Settings, home: Path, url: str) -> None:
+    """Make the pool where it is missing; raises ``Rejected`` where it is of another type."""
+    done = _make_pool(settings, home, url)
+    if done.returncode == Rejected.exit_code:
+        message, _, remedy = done.stderr.strip().removeprefix("Error: ").partition("\n  Remedy: ")
+        raise Rejected(message, remedy=remedy or None)
+
+
+def _make_pool(settings: Settings, home: Path, url: str) -> subprocess.CompletedProcess[str]:
     command = [*SKALD, "pool", settings.pool]
-    env = our_environment(os.environ, home, url)
-    subprocess.run(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
+    theirs = os.environ.get("PREFECT_HOME", str(Path("~/.prefect").expanduser()))
+    env = our_environment({**os.environ, "PREFECT_HOME": theirs}, home, url)
+    return subprocess.run(
+        command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
 
 
 def _tell(change: Change) -> None:

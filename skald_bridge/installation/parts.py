@@ -17,6 +17,8 @@ from skald_work_pools.devices import variable_name
 
 _PROBE_SECONDS = 5.0
 _ANSWER_SECONDS = 20.0
+_FINAL = frozenset({2, 3, 5})
+"""Exit codes of ours (domain/errors.py) that say: wrong input, nothing of that name, refused."""
 SKALD = [sys.executable, "-m", "skald_bridge.cli"]
 """The `skald` command of this installation."""
 
@@ -33,6 +35,7 @@ def server_part(base: Mapping[str, str], home: Path, port: int, *, name: str = "
         ready=lambda: api_answers(url),
         ready_within=180,
         grace=10,
+        waits_for=f"{url} does not answer yet",
     )
 
 
@@ -41,7 +44,7 @@ def bridge_part(
 ) -> Part:
     """The bridge of the installation at ``home``, on the Prefect API at ``url``; with ``rest`` it listens."""
     command = [*SKALD, "bridge", "--rest" if rest else "--no-rest"]
-    return Part(name, command, our_environment(base, home, url), grace=10)
+    return Part(name, command, our_environment(base, home, url), grace=10, final=_FINAL)
 
 
 def node_part(
@@ -61,7 +64,15 @@ def node_part(
     """
     command = [*SKALD, "node", "--pool", pool, "--name", node, "--grace", f"{grace:g}", *arguments]
     env = our_environment(base, home, url)
-    return Part(name, command, env, ready=node_answers(url, pool, node, env), grace=grace + 15)
+    return Part(
+        name,
+        command,
+        env,
+        ready=node_answers(url, pool, node, env),
+        grace=grace + 15,
+        waits_for=f"it has not announced itself in work pool {pool} yet",
+        final=_FINAL,
+    )
 
 
 def our_environment(base: Mapping[str, str], home: Path, url: str) -> dict[str, str]:

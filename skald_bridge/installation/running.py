@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,8 @@ from skald_bridge.installation.ports_in_use import listens
 
 _PATIENCE = 30.0
 """Seconds for a server that listens but is too busy to answer, as one that has just started is."""
+_TELL_AFTER = 1.5
+"""Seconds after which one who waits is told what for."""
 
 
 def up_file(home: Path) -> Path:
@@ -37,14 +43,21 @@ def check_server(url: str) -> str | None:
     """The server's version; ``None`` where it does not say (Prefect Cloud, or it wants a login).
 
     Raises:
-        Unavailable: it does not answer, or is of another major version.
+        Unavailable: it does not answer, has its API elsewhere, or is of another major version.
     """
     ours = version("prefect")
     deadline = time.monotonic() + _PATIENCE
-    while True:
-        answered, found = get_json(f"{url}/admin/version", dict(os.environ))
-        if answered or time.monotonic() > deadline or not _listens(url):
-            break
+    with _told(f"waiting for the Prefect API at {url} …"):
+        while True:
+            answered, found = _version(url)
+            if answered or time.monotonic() > deadline or not _listens(url):
+                break
+    at_root = answered and not isinstance(found, str) and not urlsplit(url).path.strip("/")
+    if at_root and isinstance(_version(f"{url}/api")[1], str):
+        raise Unavailable(
+            f"{url} is Prefect's UI; its API is at {url}/api, which answers.",
+            remedy=f"export PREFECT_API_URL={url}/api",
+        )
     if not answered:
         raise Unavailable(
             f"The Prefect API at {url} does not answer.",
@@ -57,6 +70,22 @@ def check_server(url: str) -> str | None:
             remedy=f"Upgrade the server to {ours.split('.')[0]}.x, or set PREFECT_API_URL to another one.",
         )
     return theirs
+
+
+def _version(url: str) -> tuple[bool, Any]:
+    return get_json(f"{url}/admin/version", dict(os.environ))
+
+
+@contextmanager
+def _told(text: str) -> Iterator[None]:
+    """Tell on standard error what is waited for when it takes long."""
+    timer = threading.Timer(_TELL_AFTER, sys.stderr.write, [f"{text}\n"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _listens(url: str) -> bool:

@@ -18,14 +18,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from skald_bridge.domain.errors import SkaldError, Unavailable
-from skald_bridge.installation.restarts import GiveUp, RestartPolicy
-from skald_bridge.logs import Rotation, rotate, tail
+from skald_bridge.installation.part_ends import crash_loop, free_space, how_of, lines_since, writing
+from skald_bridge.installation.restarts import GiveUp, RestartPolicy, cause
+from skald_bridge.logs import Rotation, rotate
 
 _DIE_WITH_PARENT = str(Path(__file__).with_name("die_with_parent.py"))
 _TICK = 0.1
 _ASK_EVERY = 0.3
 _ROTATE_EVERY = 60.0
+_TELL_AFTER = 2.0
+"""Seconds after which one who waits is told what for."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Part:
     """One child process. ``env`` is its whole environment; times are in seconds.
 
     ``ready`` is asked a few times per second until it says yes; the next part starts then. ``grace`` is the
-    time from SIGTERM to SIGKILL.
+    time from SIGTERM to SIGKILL. ``waits_for`` says what it waits for meanwhile; ``final`` are exit codes by
+    which it says that to start it again is of no use.
     """
 
     name: str
@@ -43,11 +46,13 @@ class Part:
     ready_within: float = 120.0
     grace: float = 10.0
     cwd: Path | None = None
+    waits_for: str = ""
+    final: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
 class Change:
-    """Something happened to a part: ``what`` is started, ready, ended, restarting or stopped."""
+    """Something happened to a part: ``what`` is started, waiting, ready, ended, restarting or stopped."""
 
     part: str
     what: str
@@ -70,7 +75,8 @@ class Supervisor:
         policy: RestartPolicy | None = None,
         rotation: Rotation | None = None,
     ) -> None:
-        logs.mkdir(parents=True, exist_ok=True)
+        with writing(logs):
+            logs.mkdir(parents=True, exist_ok=True)
         self._tell = tell or (lambda change: None)
         self._rotation = rotation or Rotation()
         self._children = [_Child(part, logs, policy or RestartPolicy(), self._tell) for part in parts]
@@ -199,6 +205,9 @@ class _Child:
         self._since = 0.0
         self._asked = 0.0
         self._ends: list[float] = []
+        self._futile = 0
+        self._told_waiting = False
+        self._logged = 0
 
     @property
     def pid(self) -> int | None:
@@ -211,7 +220,7 @@ class _Child:
             if may_start and now >= self._due:
                 self._spawn(now)
         elif (code := self._process.poll()) is not None:
-            self._ended(_how(code), now)
+            self._ended(how_of(code), now, code)
         elif not self.is_ready:
             self._ask(now)
 
@@ -231,7 +240,9 @@ class _Child:
 
     def _spawn(self, now: float) -> None:
         command = [sys.executable, "-I", "-S", _DIE_WITH_PARENT, str(os.getpid()), *self.part.command]
-        with self.log.open("ab") as log:
+        self._told_waiting = False
+        with writing(self.log), self.log.open("ab") as log:
+            self._logged = log.tell()
             self._process = subprocess.Popen(
                 command,
                 env=dict(self.part.env),
@@ -250,42 +261,35 @@ class _Child:
             return
         self._asked = now
         if self.part.ready is None or self.part.ready():
-            self.is_ready = True
+            self.is_ready, self._futile = True, 0
             self._tell(Change(self.part.name, "ready"))
         elif now - self._since > self.part.ready_within and self._process is not None:
-            self._ended(f"was not ready within {self.part.ready_within:g} s", now)
+            self._ended(f"was not ready within {self.part.ready_within:g} s", now, None)
+        elif now - self._since > _TELL_AFTER and not self._told_waiting:
+            self._told_waiting = True
+            what = self.part.waits_for or "it starts"
+            self._tell(Change(self.part.name, "waiting", f"{what}; log: {self.log}"))
 
-    def _ended(self, how: str, now: float) -> None:
+    def _ended(self, how: str, now: float, code: int | None) -> None:
+        """``code`` as ``Popen`` has it: negative for a signal; ``None``: it was given up."""
         if self._process is not None:
             _kill_group(self._process)
         self._process = None
+        self._futile = 0 if self.is_ready else self._futile + 1
         self.is_ready = False
+        if code is None or code > 0:
+            why = cause(lines_since(self.log, self._logged), free_space(self.log))
+            how = f"{how}: {why}" if why else how
         self._tell(Change(self.part.name, "ended", how))
         self._ends = [*self._ends[-self._policy.most :], now]
-        decision = self._policy.decide(self._ends, now)
+        decision = self._policy.decide(self._ends, now, futile=self._futile, final=code in self.part.final)
         if isinstance(decision, GiveUp):
-            raise _crash_loop(self.part.name, decision, how, self.log)
+            raise crash_loop(self.part.name, decision, how, self.log)
         self._due = now + decision.after
-        self._tell(Change(self.part.name, "restarting", f"in {decision.after:g} s"))
-
-
-def _how(code: int) -> str:
-    if code < 0:
-        with contextlib.suppress(ValueError):
-            return f"was ended by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"
+        self._tell(Change(self.part.name, "restarting", f"in {decision.after:g} s; log: {self.log}"))
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _crash_loop(name: str, decision: GiveUp, how: str, log: Path) -> SkaldError:
-    last = "\n".join(f"    {line}" for line in tail(log, 5))
-    return Unavailable(
-        f"The {name} does not stay up: it ended {decision.count} times within {decision.seconds:g} s "
-        f"and {how} the last time. Its last lines:\n{last}",
-        remedy=f"Read {log}, mend the cause, start again.",
-    )

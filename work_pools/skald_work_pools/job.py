@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from prefect.workers.base import BaseJobConfiguration, BaseVariables
@@ -11,6 +15,7 @@ from skald_work_pools.needs import Needs
 from skald_work_pools.task_type import STARTS, Start
 
 _FIELDS = tuple(Needs.model_fields)
+_PLACEHOLDER = re.compile(r"{{\s*(\w+)\s*}}")
 _ENVIRONMENT = "Environment variables of the task's process."
 
 _START = (
@@ -75,6 +80,28 @@ class SkaldVariables(BaseVariables):
             "enum": list(STARTS),
         }
         return {"type": "object", "properties": properties}
+
+
+def pool_variables(template: Mapping[str, Any]) -> list[str]:
+    """The job variables that a pool's base job template has, or refers to."""
+    described = (template.get("variables") or {}).get("properties") or ()
+    used = _PLACEHOLDER.findall(json.dumps(template.get("job_configuration") or {}, default=str))
+    return list(dict.fromkeys([*described, *used]))
+
+
+def ignored_variables(given: Mapping[str, Any], known: Iterable[str]) -> list[str]:
+    """A sentence for each job variable that Prefect would drop without a word, with the right names."""
+    names = sorted(known)
+    return [_ignored(name, given[name], names) for name in given if name not in names]
+
+
+def _ignored(name: str, value: object, names: list[str]) -> str:
+    if name == "needs" and isinstance(value, Mapping):
+        inner = ", ".join(f"{key}: {each}" for key, each in value.items())
+        return f"job variable 'needs' is ignored: write its entries without it, job_variables: {{{inner}}}"
+    near = get_close_matches(name, names, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"this work pool has {', '.join(names) or 'none'}"
+    return f"job variable {name!r} is ignored, {hint}"
 
 
 def _field(schema: dict[str, Any]) -> dict[str, Any]:

@@ -129,6 +129,14 @@ class Stated:
 
 
 @dataclass(frozen=True)
+class Broke:
+    """Child to node: what ended it before the run's engine could say so in Prefect, in one line."""
+
+    kind: ClassVar[str] = "broke"
+    cause: str
+
+
+@dataclass(frozen=True)
 class Logged:
     """Child to node: a log record for Prefect, as its API takes it."""
 
@@ -164,10 +172,10 @@ class UpdateRejected:
     reason: str
 
 
-Message = Run | Update | Warm | Hooks | Stated | Logged | Emitted | UpdateApplied | UpdateRejected
+Message = Run | Update | Warm | Hooks | Stated | Broke | Logged | Emitted | UpdateApplied | UpdateRejected
 _KINDS: dict[str, type[Message]] = {
     cls.kind: cls
-    for cls in (Run, Update, Warm, Hooks, Stated, Logged, Emitted, UpdateApplied, UpdateRejected)
+    for cls in (Run, Update, Warm, Hooks, Stated, Broke, Logged, Emitted, UpdateApplied, UpdateRejected)
 }
 
 

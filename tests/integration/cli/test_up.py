@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -81,7 +82,10 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def up(home: Path) -> Iterator[Up]:
-    running = Up(home, "--port", str(free_port()), "--name", "up-node", "--pool", "up")
+    """In a shell that has the line exported already, which names the server that is to be started."""
+    port = str(free_port())
+    own = {"PREFECT_API_URL": f"http://localhost:{port}/api"}
+    running = Up(home, "--port", port, "--name", "up-node", "--pool", "up", env=own)
     yield running
     running.end()
 
@@ -90,7 +94,8 @@ def up(home: Path) -> Iterator[Up]:
 def beside(server: PrefectServer, tmp_path: Path) -> Iterator[Up]:
     """With a Prefect server that is there already: bridge and node only."""
     name = f"beside-{uuid4().hex[:8]}"
-    running = Up(tmp_path, "--pool", name, "--name", name, env={"PREFECT_API_URL": server.url})
+    arguments = ("--pool", name, "--name", name, "--profile", "skald-test")
+    running = Up(tmp_path, *arguments, env={"PREFECT_API_URL": server.url})
     yield running
     running.end()
 
@@ -102,6 +107,7 @@ def gone(pids: set[int]) -> bool:
 def test_all_parts_run_and_one_ctrl_c_ends_them_in_order(up: Up) -> None:
     parts = up.wait_up()
     assert list(parts) == ["server", "bridge", "node"]
+    until(lambda: up.said("export PREFECT_API_URL=http://127.0.0.1:"), 30, "the line to export")
     nodes = up.cli("nodes", "--json").json
     assert [(node["name"], node["pool"], node["status"]) for node in nodes] == [("up-node", "up", "online")]
     assert nodes[0]["capacity"]["cpus"] > 0
@@ -133,6 +139,21 @@ def test_a_killed_server_comes_back_and_the_others_go_on(up: Up) -> None:
     assert psutil.pid_exists(parts["bridge"])
     assert psutil.pid_exists(parts["node"])
     assert up.cli("tasks", "--json").json == []
+
+
+def test_prefects_own_command_is_pointed_here_when_asked(beside: Up) -> None:
+    beside.wait_up()
+    until(lambda: beside.said("prefect profile use skald-test"), 30, "the hint")
+    profiles = tomllib.loads((beside.home / "prefect-client" / "profiles.toml").read_text())
+    assert profiles["profiles"]["skald-test"] == {"PREFECT_API_URL": beside.env["PREFECT_API_URL"]}
+    assert profiles.get("active") != "skald-test"
+    log = (beside.home / "logs" / "bridge.log").read_text()
+    for words in (
+        f"bridge of {beside.env['PREFECT_API_URL']}",
+        "REST for Skalds' clients: http://",
+        "embedded",
+    ):
+        assert words in log
 
 
 @pytest.mark.parametrize("part", ["bridge", "node"])

@@ -175,3 +175,36 @@ class NoMain(BaseTaskWorker[Data]):
 def test_an_incomplete_class_is_refused(worker: type[Any], said: str) -> None:
     with pytest.raises(TypeError, match=said):
         flow_from_worker(worker)
+
+
+class Undecorated(BaseTaskWorker[Data]):
+    def initialize(self, data: Data) -> None: ...
+
+    @run_main_handler
+    def main(self) -> None: ...
+
+    def release(self) -> None:
+        told.append("released")
+
+
+class Helped(MyWorker):
+    """Has a handler, and a helper of a name like one."""
+
+    def run_before(self) -> None: ...
+
+
+def test_a_handler_without_its_decorator_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    said = (
+        "Undecorated.release is no handler and a task's life does not call it: mark it with @release_handler"
+    )
+    with pytest.warns(UserWarning, match=said) as heard:
+        flow = flow_from_worker(Undecorated)
+    assert heard[0].filename == __file__
+    flow.fn(Data())
+    assert said in caplog.text
+    assert told == []
+
+
+def test_no_warning_where_there_is_a_handler(recwarn: pytest.WarningsRecorder) -> None:
+    flow_from_worker(Helped)
+    assert not [each for each in recwarn if each.category is UserWarning]

@@ -71,6 +71,22 @@ def test_a_crash_names_signal_and_memory_and_is_retried_while_retries_last() -> 
     )
 
 
+def test_a_crash_says_what_the_process_told_before_what_it_printed() -> None:
+    ended = replace(RUNNING, end=Exit(code=1), last_words="urllib3 is old")
+    assert conclude(replace(ended, broke="ValueError: no such camera."), "n") == Crash(
+        "The task's process on node n exited with code 1: ValueError: no such camera.", retry=False
+    )
+    assert conclude(ended, "n") == Crash(
+        "The task's process on node n exited with code 1: its last line of error output is 'urllib3 is old'.",
+        retry=False,
+    )
+    assert conclude(replace(ended, last_words=""), "n") == Crash(
+        "The task's process on node n exited with code 1.", retry=False
+    )
+    killed = conclude(replace(ended, end=Exit(signal=signal.SIGKILL)), "n")
+    assert isinstance(killed, Crash) and "urllib3" not in killed.message
+
+
 def test_an_end_without_a_final_state_is_a_crash() -> None:
     crash = conclude(RUNNING, "n")
     assert isinstance(crash, Crash) and "ended before the task did" in crash.message

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
-from skald_work_pools.messages import CHANNEL_FD_ENV, Emitted, Hooks, Logged, Run, Stated, Warm
+from skald_work_pools.messages import CHANNEL_FD_ENV, Broke, Emitted, Hooks, Logged, Run, Stated, Warm
 from skald_work_pools.node.forked import channel
 from skald_work_pools.node.forked.installed import is_installed
 from skald_work_pools.node.forked.loading import HOOKS, change_environment
@@ -117,9 +117,14 @@ def _serve(channel_fd: int, flags_fd: int, find: Finder) -> int:
     try:
         return _run(request, node, find)
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        # Prefect's engine ends the process while it handles what it did not expect.
+        if code and isinstance(unexpected := end.__context__, Exception):
+            _say_broken(node, "", unexpected)
+        return code
+    except BaseException as error:
         traceback.print_exc()
+        _say_broken(node, "", error)
         return 1
 
 
@@ -144,6 +149,7 @@ def _run(request: Run, node: channel.Channel, find: Finder) -> int:
         flow = find(request, run)
     except Exception as error:
         _say_unloadable(run, error)
+        _say_broken(node, "the flow could not be loaded: ", error)
         return 1
     if request.hooks:
         prefect_private.run_hooks(flow, run, request.hooks)
@@ -173,6 +179,13 @@ def _say_unloadable(run: FlowRun, error: Exception) -> None:
     from prefect.logging.loggers import flow_run_logger
 
     flow_run_logger(run).error("The flow could not be loaded", exc_info=error)
+
+
+def _say_broken(node: channel.Channel, what: str, error: BaseException) -> None:
+    from skald_work_pools.node.forked.loading import reason
+
+    with contextlib.suppress(OSError):
+        node.send(Broke(what + " ".join(reason(error).split())))
 
 
 def _log(log: dict[str, Any], node: channel.Channel, flags: SharedFlags) -> None:

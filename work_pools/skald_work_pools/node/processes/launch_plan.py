@@ -32,6 +32,8 @@ class Codebase:
 class LaunchPlan:
     """``codebase`` is ``None`` where the code must be fetched for each run; ``reason`` says why.
 
+    ``missing`` is the folder that should hold the code on this machine, and did not when this was planned.
+
     ``env`` is the whole environment wanted; ``own_env`` names the variables that only this run has.
     """
 
@@ -40,6 +42,7 @@ class LaunchPlan:
     reason: str = ""
     env: dict[str, str | None] = field(default_factory=dict)
     own_env: frozenset[str] = frozenset()
+    missing: str = ""
 
 
 def plan(
@@ -62,8 +65,8 @@ def plan(
     """
     whole = {**env, **own_env}
 
-    def fetched(reason: str) -> LaunchPlan:
-        return LaunchPlan(entrypoint or "", None, reason, whole, frozenset(own_env))
+    def fetched(reason: str, missing: str = "") -> LaunchPlan:
+        return LaunchPlan(entrypoint or "", None, reason, whole, frozenset(own_env), missing)
 
     if not entrypoint:
         return fetched("its deployment has no entrypoint")
@@ -80,6 +83,6 @@ def plan(
     elif "$STORAGE_BASE_PATH" in str(root):
         return fetched("its code is under $STORAGE_BASE_PATH")
     if not root.is_dir():
-        return fetched(f"there is no folder {root}")
+        return fetched(f"there is no folder {root}", str(root))
     codebase = Codebase(str(root), entrypoint, tuple(sorted(env.items())), start)
     return LaunchPlan(entrypoint, codebase, "", whole, frozenset(own_env))

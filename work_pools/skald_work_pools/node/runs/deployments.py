@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import FlowRun, WorkPool
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import DeploymentSort
 
-from skald_work_pools.job import SkaldJobConfiguration
+from skald_work_pools.job import SkaldJobConfiguration, ignored_variables, pool_variables
 from skald_work_pools.node.processes.launch_plan import LaunchPlan, plan
 from skald_work_pools.pages import read_all
 from skald_work_pools.retrying import insist
@@ -36,6 +36,8 @@ class Job:
     configuration: SkaldJobConfiguration
     plan: LaunchPlan
     deployment: DeploymentResponse | None
+    ignored: tuple[str, ...] = ()
+    """Job variables that the pool does not have, in a sentence each."""
 
 
 class Deployments:
@@ -125,7 +127,8 @@ class Deployments:
             cwd=self._cwd,
             start=configuration.start,
         )
-        return Job(configuration, how, deployment)
+        known = pool_variables(pool.base_job_template)
+        return Job(configuration, how, deployment, tuple(ignored_variables({**shared, **own}, known)))
 
     async def _configuration(self, pool: WorkPool, values: dict[str, Any]) -> SkaldJobConfiguration:
         made: SkaldJobConfiguration = await SkaldJobConfiguration.from_template_and_values(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Mapping
@@ -48,8 +49,9 @@ class Launcher:
         """A process that waits for the run.
 
         Raises:
-            ZygoteGone, OSError: none can be started.
+            ZygoteGone, OSError: none can be started; ``FileNotFoundError``: the folder of its code is not here.
         """
+        await self._need_folder()
         plan, codebases = self._plan, self._context.codebases
         reason = plan.reason or (self.loaded.problem if self.loaded else "")
         if plan.codebase is not None and not reason:
@@ -81,6 +83,15 @@ class Launcher:
     async def clean_up(self) -> None:
         if self._folder:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    async def _need_folder(self) -> None:
+        missing = self._plan.missing
+        if missing and not await asyncio.to_thread(os.path.isdir, missing):
+            raise FileNotFoundError(
+                f"the folder of its code, {missing}, is not on this machine ({socket.gethostname()}). Put the code "
+                "there on every node of the pool, deploy from git, or install it as a package and deploy by its "
+                "module path"
+            )
 
     async def _new_interpreter(self, reason: str) -> ChildProcess:
         """As Prefect's process worker starts one, with a folder of its own to begin in."""

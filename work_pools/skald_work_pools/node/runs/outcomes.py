@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 
 from prefect.client.schemas.objects import TERMINAL_STATES, StateType
@@ -9,10 +10,15 @@ from prefect.client.schemas.objects import TERMINAL_STATES, StateType
 from skald_work_pools.node.forked.processes import Exit
 from skald_work_pools.node.forked.shared_flags import Intent
 
+_LONGEST = 500
+
 
 @dataclass(frozen=True)
 class Facts:
-    """``ours``: the state in Prefect was set by this attempt or its node; ``retried``: how often the run was."""
+    """``ours``: the state in Prefect was set by this attempt or its node; ``retried``: how often the run was.
+
+    ``broke``: the exception that ended the process, as it told; ``last_words``: its last line of error output.
+    """
 
     end: Exit
     state: StateType
@@ -24,6 +30,8 @@ class Facts:
     out_of_memory: bool = False
     retried: int = 0
     retries: int = 0
+    broke: str = ""
+    last_words: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,5 +122,16 @@ def abandoned(
 def _cause(facts: Facts, node: str) -> str:
     if facts.end.clean:
         return f"The task's process on node {node} ended before the task did."
-    suffix = ": the machine or its cgroup ran out of memory (OOM)" if facts.out_of_memory else ""
-    return f"The task's process on node {node} {facts.end}{suffix}."
+    why = _why(facts)
+    return f"The task's process on node {node} {facts.end}{f': {why}' if why else ''}."
+
+
+def _why(facts: Facts) -> str:
+    if facts.out_of_memory:
+        return "the machine or its cgroup ran out of memory (OOM)"
+    if facts.broke:
+        return facts.broke.rstrip(".")
+    # What a process that was killed had printed before is not why.
+    if facts.last_words and facts.end.signal in (None, signal.SIGABRT):
+        return f"its last line of error output is {facts.last_words[:_LONGEST]!r}"
+    return ""

@@ -29,6 +29,8 @@ class Life(Protocol):
     run: FlowRun
     child: ChildProcess | None
     last: Stated | None
+    broke: str
+    last_words: str
     intent: Intent | None
     forced: bool
     fenced: str
@@ -78,6 +80,8 @@ class RunFinalizer:
             out_of_memory=out_of_memory,
             retried=await self._api.retried(run.id) if retries else 0,
             retries=retries,
+            broke=life.broke,
+            last_words=life.last_words,
         )
         reached = await self._perform(outcomes.conclude(facts, life.context.name), run)
         return outcomes.Ended(end, state=reached or run.state.name or "")

@@ -16,6 +16,7 @@ from prefect.events import Event
 from skald_work_pools.leases import Lease
 from skald_work_pools.messages import (
     REVISION_LABEL,
+    Broke,
     Emitted,
     Hooks,
     Logged,
@@ -78,6 +79,10 @@ class RunSupervisor:
         self._began = began
         self._mine: set[str] = set()
         self.last: Stated | None = None
+        self.broke = ""
+        """What ended its process, where that could tell."""
+        self.last_words = ""
+        """Its last line of error output."""
         self.intent: Intent | None = None
         self.forced = False
         self.fenced = ""
@@ -231,6 +236,8 @@ class RunSupervisor:
     async def _watch(self, child: ChildProcess, claimed: State[Any], pool: str) -> Exit:
         gpus = f", GPUs {', '.join(self.lease.gpu_uuids)}" if self.lease.gpu_uuids else ""
         self.say(f"started as process {child.pid} ({self._launcher.start}){gpus}")
+        for ignored in self.job.ignored:
+            self.say(ignored, logging.WARNING)
         self._began(child.pid)
         child.attach(self.hear, self._hear_lines)
         if self.fenced:
@@ -294,6 +301,8 @@ class RunSupervisor:
                 self._mine.add(message.state_id)
                 self.last = message
                 self.running.set()
+            case Broke():
+                self.broke = message.cause
             case Logged():
                 self.context.logs.add(message.record)
                 self._hold_if_crowded()
@@ -307,6 +316,8 @@ class RunSupervisor:
 
     def _hear_lines(self, name: str, lines: list[str]) -> None:
         self.context.logs.output(self.id, name, lines)
+        if name == "stderr" and (said := [line for line in lines if line.strip()]):
+            self.last_words = said[-1].strip()
         self._hold_if_crowded()
 
     def _hold_if_crowded(self) -> None:

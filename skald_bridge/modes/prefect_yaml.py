@@ -1,0 +1,113 @@
+"""What `skald deploy` reads in a prefect.yaml; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Any
+
+from skald_bridge.domain.errors import InvalidInput, NotFound
+from skald_work_pools.job import ignored_variables
+from skald_work_pools.needs import Needs
+
+EVERYWHERE = {"prefect.deployments.steps.set_working_directory": {"directory": "/"}}
+"""A pull step for code that is installed: the one folder that every machine has, and only root writes to."""
+_FILE_OF_OURS = re.compile(r"^flows/(\w+)\.py:(\w+)$")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One deployment; fields are empty where the file does not say them, or says them by a template."""
+
+    name: str
+    entrypoint: str = ""
+    pool: str = ""
+    job_variables: Mapping[str, Any] = field(default_factory=dict)
+    misplaced: tuple[str, ...] = ()
+    """Names of needs that stand where Prefect does not look for them, and where."""
+
+
+def entries(data: object, file: str) -> list[Entry]:
+    """The deployments of a prefect.yaml's content.
+
+    Raises:
+        InvalidInput: it is no such content; ``file`` is named.
+    """
+    found = data.get("deployments") if isinstance(data, Mapping) else None
+    if not isinstance(found, list) or not found:
+        raise InvalidInput(f"{file} names no deployments.", remedy="Write them under `deployments:`, a list.")
+    return [_entry(each, file, number) for number, each in enumerate(found, 1)]
+
+
+def chosen(all_of: Sequence[Entry], names: Sequence[str]) -> list[Entry]:
+    """Those that ``names`` name, as Prefect understands them: NAME, FLOW/NAME, with ``*``; all without any.
+
+    Raises:
+        NotFound: one names none.
+    """
+    patterns = [name.rpartition("/")[2] for name in names]
+    known = [entry.name for entry in all_of]
+    for name, pattern in zip(names, patterns, strict=True):
+        if not any(fnmatchcase(each, pattern) for each in known):
+            near = get_close_matches(pattern, known, 1)
+            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
+            raise NotFound(f"No deployment is named {name}.", remedy=hint)
+    return [entry for entry in all_of if not names or any(fnmatchcase(entry.name, each) for each in patterns)]
+
+
+def ignored(entry: Entry, known: Sequence[str] | None) -> list[str]:
+    """What the entry says that would go unheard; ``known`` are its pool's job variables, ``None``: not judged."""
+    found = list(entry.misplaced)
+    if known is not None:
+        found += ignored_variables(entry.job_variables, known)
+    return [f"deployment {entry.name}: {each}" for each in found]
+
+
+def as_installed(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The product's own prefect.yaml, its flows by module path: found in each node's own installation."""
+    moved = [
+        {**entry, "entrypoint": _FILE_OF_OURS.sub(r"skald_bridge.task_types.\1:\2", entry["entrypoint"])}
+        for entry in data["deployments"]
+    ]
+    return {**data, "pull": [EVERYWHERE], "deployments": moved}
+
+
+def _entry(given: object, file: str, number: int) -> Entry:
+    if not isinstance(given, Mapping):
+        raise InvalidInput(
+            f"{file}: deployment {number} is no mapping.", remedy="Write `- name: NAME` and what follows."
+        )
+    pool = given.get("work_pool")
+    if pool is not None and not isinstance(pool, Mapping):
+        raise InvalidInput(
+            f"{file}: work_pool of deployment {number} is no mapping.",
+            remedy="Write `work_pool: {name: cpu}`.",
+        )
+    pool = pool or {}
+    variables = pool.get("job_variables")
+    return Entry(
+        str(given.get("name") or number),
+        _plain(given.get("entrypoint")),
+        _plain(pool.get("name")),
+        variables if isinstance(variables, Mapping) else {},
+        (*_misplaced(given, "the deployment"), *_misplaced(pool, "work_pool")),
+    )
+
+
+def _misplaced(place: Mapping[str, Any], where: str) -> list[str]:
+    names = ["needs", "job_variables", *Needs.model_fields]
+    if where == "work_pool":
+        names.remove("job_variables")
+    if where == "the deployment":
+        names.remove("tags")
+    right = "work_pool: {job_variables: {cpus: …, memory: …, gpus: …}}"
+    return [
+        f"{name!r} is ignored where it stands, in {where}; write {right}" for name in names if name in place
+    ]
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) and "{{" not in value and "$" not in value else ""
