@@ -32,7 +32,7 @@ from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.dead_letters import Kind
 from skald_bridge.domain.lifecycle import TERMINAL
 from skald_bridge.domain.retention import HARVEST, Stored
-from skald_bridge.ports import Archive, Engine, Journal, Peers
+from skald_bridge.ports import Archive, Peers
 from skald_bridge.services.bridge import Bridge
 from skald_bridge.services.dead_letters import DeadLetters
 from skald_bridge.services.outlets import (
@@ -50,24 +50,6 @@ from skald_bridge.settings import Settings
 
 
 @asynccontextmanager
-async def engine() -> AsyncIterator[Engine]:
-    """Prefect at ``PREFECT_API_URL``."""
-    async with PrefectEngine() as prefect:
-        yield prefect
-
-
-@asynccontextmanager
-async def journal(path: Path) -> AsyncIterator[Journal]:
-    """The embedded journal for reading, also while a bridge writes it.
-
-    Raises:
-        NotFound: there is none at ``path``.
-    """
-    async with SqliteFile(path, write=False) as file:
-        yield SqliteJournal(file)
-
-
-@asynccontextmanager
 async def archive(path: Path) -> AsyncIterator[Archive]:
     """The embedded archive for reading; it is in the journal's file."""
     async with SqliteFile(path, write=False) as file:
@@ -75,7 +57,7 @@ async def archive(path: Path) -> AsyncIterator[Archive]:
 
 
 async def stored(path: Path) -> Stored:
-    """What the file at ``path`` takes and holds, also while a bridge writes it. Raises as ``journal``."""
+    """What the file at ``path`` takes and holds, also while a bridge writes it. Raises as ``quick.journal``."""
     async with SqliteFile(path, write=False) as file:
         return await SqliteRetention(file).stored()
 
@@ -213,7 +195,6 @@ async def _answering(
     made: Bridge, path: Path, settings: Settings, bound: socket.socket
 ) -> AsyncIterator[None]:
     """The REST API of ``made``, over what it writes at ``path``."""
-    from skald_bridge.adapters.prefect_pool import waiting
     from skald_bridge.api.app import make_app
     from skald_bridge.api.backend import Backend
     from skald_bridge.api.server import limits, serving
@@ -227,7 +208,7 @@ async def _answering(
             SqliteArchive(file),
             made.heartbeats,
             made.commands.create,
-            waiting,
+            made.engine.waiting,
             clock,
             clock.now(),
             _peers(made, settings),

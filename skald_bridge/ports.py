@@ -19,6 +19,7 @@ from skald_bridge.domain.pulse import NodeBeat, Vitals
 from skald_bridge.domain.recordings import Artifact, Recording
 from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.domain.wanted import EVERY, Wanted
+from skald_bridge.domain.why import Waiting
 
 
 class Clock(Protocol):
@@ -95,6 +96,10 @@ class Engine(Protocol):
 
     async def node_log(self, task: TaskId) -> list[tuple[datetime, str]]:
         """What nodes said about a task, oldest first: refusals, lease, start, end."""
+        ...
+
+    async def waiting(self, task: Task) -> Waiting:
+        """What could hold a task back: its pool, queue and deployment, as they are now."""
         ...
 
     def hints(self) -> AbstractAsyncContextManager[AsyncIterator[Heard]]:

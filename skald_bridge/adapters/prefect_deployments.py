@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prefect.utilities.schema_tools.validation import ValidationError, validate
-
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.domain.hints import unknown_field
 
@@ -108,6 +106,8 @@ def check(parameters: Mapping[str, Any], schema: Mapping[str, Any] | None) -> No
     if not schema:
         return
     check_names(parameters, schema)
+    from prefect.utilities.schema_tools.validation import ValidationError, validate
+
     try:
         validate(dict(parameters), dict(schema), raise_on_error=True)
     except ValidationError as error:

@@ -67,7 +67,7 @@ def events(
             position = max([position, *(at for at, _ in fresh)])
 
     async def inside() -> None:
-        from skald_bridge.main import journal as open_journal
+        from skald_bridge.quick import journal as open_journal
 
         async with open_journal(journal_file(settings.home)) as journal:
             await body(journal)

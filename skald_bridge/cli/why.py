@@ -30,11 +30,11 @@ def why(
     """Say why a task is where it is: refusals, lease, its pool."""
 
     async def body(engine: Engine) -> None:
-        from skald_bridge.adapters.prefect_pool import waiting
-
         task = await find_task(engine, id_)
         now = datetime.now(UTC)
-        found = reasons(task, await waiting(task), await engine.nodes(), await engine.live_tasks(), now)
+        found = reasons(
+            task, await engine.waiting(task), await engine.nodes(), await engine.live_tasks(), now
+        )
         log = await engine.node_log(task.id)
         if as_json:
             print_json({"task": task_json(task), "reasons": found, "nodeLog": [log_json(one) for one in log]})

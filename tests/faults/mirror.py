@@ -25,7 +25,7 @@ from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed, Pending, Running
 
-from skald_bridge import main
+from skald_bridge import main, quick
 from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.domain.errors import NotFound
 from skald_bridge.domain.ids import TaskId
@@ -141,7 +141,7 @@ async def compared(url: str, journal_file: Path, result: Result) -> Result:
             tasks = [task async for page in engine.changed_since(None) for task in page]
             tasks = list({task.id: task for task in tasks}.values())
             histories = {task.id: await engine.history(task.id) for task in tasks}
-    async with main.journal(journal_file) as journal, main.archive(journal_file) as archive:
+    async with quick.journal(journal_file) as journal, main.archive(journal_file) as archive:
         records = [record for _, record in await journal.read(limit=10_000_000)]
         documents = await archive.read([task.id for task in tasks])
     written: dict[TaskId, list[Any]] = {}

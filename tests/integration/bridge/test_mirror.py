@@ -12,7 +12,7 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.states import AwaitingRetry, Completed
 
-from skald_bridge import main
+from skald_bridge import main, quick
 from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.domain.documents import GONE
 from skald_bridge.domain.errors import NotFound, Rejected
@@ -38,7 +38,7 @@ async def running(path: Path) -> AsyncIterator[Bridge]:
 
 async def records(path: Path, task: UUID) -> list[JournalRecord]:
     with suppress(NotFound):
-        async with main.journal(path) as journal:
+        async with quick.journal(path) as journal:
             return [record for _, record in await journal.read(task=TaskId(str(task)))]
     return []
 

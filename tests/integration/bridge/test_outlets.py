@@ -10,7 +10,7 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.states import Cancelled, Cancelling
 
-from skald_bridge import main
+from skald_bridge import quick
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType, lifecycle_of
 from tests.services.bridged import Services
@@ -97,7 +97,7 @@ async def test_services_that_are_away_hold_up_nothing_and_miss_nothing(
         runs += more
 
         async def journaled(more: list[UUID] = more) -> bool:
-            async with main.journal(services.bridge.journal) as journal:
+            async with quick.journal(services.bridge.journal) as journal:
                 last = await journal.last([TaskId(str(run)) for run in more])
             return all(run in last and last[run].state.terminal for run in [TaskId(str(r)) for r in more])
 
