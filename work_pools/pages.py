@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterab
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-import httpx
-
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
@@ -81,6 +79,7 @@ async def workers_of(client: PrefectClient, pool: str) -> list[Worker]:
 
 def worker_reader(client: PrefectClient, pool: str) -> Read[Worker]:
     """Reads workers of the pool, those heard of last first; none of a pool that there is not."""
+    import httpx
 
     async def read(limit: int, offset: int) -> list[Worker]:
         try:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import json as json_
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Self
 
-import httpx
-
-from skald_bridge.adapters.prefect_connection import START_PREFECT, Connect, Connection
+from skald_bridge.adapters.prefect_connection import START_PREFECT, Broken, Connect, Connection, Refused
 from skald_bridge.adapters.prefect_unreadable import is_stub, read_around
 from skald_bridge.domain.errors import Denied, Failing, InvalidInput, NotFound, SkaldError, Unavailable
 from work_pools.pages import PAGE, batches, read_all, read_all_moving
@@ -56,8 +55,7 @@ class PrefectApi:
         try:
             try:
                 return await self.send(method, path, json, params)
-            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-                # The server closed an idle connection just as it was used.
+            except Broken:
                 return await self.send(method, path, json, params)
         except Exception as error:
             raise self.translated(error) from error
@@ -66,14 +64,7 @@ class PrefectApi:
         self, method: str, path: str, json: object = None, params: Mapping[str, Any] | None = None
     ) -> Any:
         """As ``call``, but once, for what must not be done twice; errors are raised as they come."""
-        response = await self.connection.request(method, path, json, params)
-        try:
-            return response.json() if response.content else None
-        except (ValueError, RecursionError) as error:
-            raise Failing(
-                f"Prefect's API answered {path} with what is no JSON: {error}",
-                remedy="Check that PREFECT_API_URL ends in /api, and what lies between it and the server.",
-            ) from error
+        return await self.connection.request(method, path, json, params)
 
     def translated(self, error: Exception) -> Exception:
         """An error of this connection in this product's words."""
@@ -154,11 +145,9 @@ def translated(error: Exception, url: str) -> Exception:
     """An error of a connection to ``url`` in this product's words; one of no kind known here as it is."""
     if isinstance(error, SkaldError):
         return error
-    if isinstance(asked := getattr(error, "http_exc", None), Exception):  # Prefect's own ObjectNotFound
-        return translated(asked, url)
-    if isinstance(error, httpx.HTTPStatusError):
+    if isinstance(error, Refused):
         return _by_status(error)
-    if isinstance(error, (httpx.TransportError, OSError, AssertionError)):
+    if isinstance(error, OSError):
         return Unavailable(
             f"Prefect's API at {url} does not answer",
             remedy=START_PREFECT,
@@ -166,10 +155,10 @@ def translated(error: Exception, url: str) -> Exception:
     return error
 
 
-def _by_status(error: httpx.HTTPStatusError) -> SkaldError:
-    code, detail = error.response.status_code, _detail(error.response)
+def _by_status(error: Refused) -> SkaldError:
+    code, detail = error.status, _detail(error.text)
     if code == 404:
-        return NotFound(f"Prefect does not know {error.request.url.path}: {detail}")
+        return NotFound(f"Prefect does not know {error.path}: {detail}")
     if code in (401, 403):
         return Denied(
             f"Prefect refuses the credentials: {detail}",
@@ -181,11 +170,11 @@ def _by_status(error: httpx.HTTPStatusError) -> SkaldError:
     return kind(f"Prefect's API answered {code}: {detail}", remedy="Look into the server's log; try again.")
 
 
-def _detail(response: httpx.Response) -> str:
+def _detail(text: str) -> str:
     try:
-        data = response.json()
-    except ValueError:
-        return response.text[:500]
+        data = json_.loads(text)
+    except (ValueError, RecursionError):
+        return text[:500]
     if not isinstance(data, dict):
         return str(data)[:500]
     found = data.get("detail") or data.get("exception_message") or data.get("exception_detail") or data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
 import httpx
@@ -16,9 +16,17 @@ from prefect.events.clients import (
     get_events_subscriber,
 )
 from prefect.events.filters import EventFilter, EventNameFilter
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 
-from skald_bridge.adapters.prefect_connection import START_PREFECT, Connection, Events
+from skald_bridge.adapters.prefect_connection import (
+    START_PREFECT,
+    Broken,
+    Connection,
+    Events,
+    Refused,
+    read_reply,
+)
 from skald_bridge.domain.errors import Unavailable
 
 
@@ -43,21 +51,39 @@ class _Client:
 
     async def request(
         self, method: str, path: str, json: object = None, params: Mapping[str, Any] | None = None
-    ) -> httpx.Response:
+    ) -> Any:
         options: dict[str, Any] = {} if json is None else {"json": json}
-        response: httpx.Response = await cast(Any, self._client).request(
-            method, path, params=params, **options
-        )
-        return response
+        try:
+            response: httpx.Response = await cast(Any, self._client).request(
+                method, path, params=params, **options
+            )
+        except Exception as error:
+            raise plainly(error) from error
+        return read_reply(response.content, path)
 
     @asynccontextmanager
     async def events(self, names: Sequence[str]) -> AsyncIterator[Events]:
         wanted = EventFilter(event=EventNameFilter(name=list(names)))
-        async with (
-            get_events_subscriber(wanted, reconnection_attempts=0) as incoming,
-            get_events_client(reconnection_attempts=0, checkpoint_every=20) as out,
-        ):
+        async with AsyncExitStack() as stack:
+            try:
+                subscriber = get_events_subscriber(wanted, reconnection_attempts=0)
+                incoming = await stack.enter_async_context(subscriber)
+                client = get_events_client(reconnection_attempts=0, checkpoint_every=20)
+                out = await stack.enter_async_context(client)
+            except Exception as error:
+                raise plainly(error) from error
             yield _Events(incoming, out)
+
+
+def plainly(error: Exception) -> Exception:
+    """An error of Prefect's client as a ``Connection`` raises it; another as it is."""
+    if isinstance(error, ObjectNotFound):
+        return plainly(error.http_exc)
+    if isinstance(error, httpx.HTTPStatusError):
+        return Refused(error.response.status_code, error.response.text, error.request.url.path)
+    if isinstance(error, (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)):
+        return Broken(str(error))
+    return ConnectionError(str(error)) if isinstance(error, (httpx.TransportError, AssertionError)) else error
 
 
 class _Events:

@@ -6,12 +6,26 @@ command has in a tenth of the time that importing Prefect takes.
 
 from __future__ import annotations
 
+import json as json_
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    import httpx
+from skald_bridge.domain.errors import Failing
+
+
+class Refused(Exception):
+    """The server answered ``path`` with a status that is no success, and with ``text``."""
+
+    def __init__(self, status: int, text: str, path: str) -> None:
+        super().__init__(f"{path}: {status} {text[:200]}")
+        self.status = status
+        self.text = text
+        self.path = path
+
+
+class Broken(ConnectionError):
+    """The connection broke before the answer: the server closes an idle one, perhaps just as it is used."""
 
 
 class Events(Protocol):
@@ -34,10 +48,13 @@ class Connection(Protocol):
 
     async def request(
         self, method: str, path: str, json: object = None, params: Mapping[str, Any] | None = None
-    ) -> httpx.Response:
-        """Of a path below the API's URL; raises ``httpx.HTTPError``, also for every status that is no success.
+    ) -> Any:
+        """JSON of the reply to a path below the API's URL, ``None`` for an empty one.
 
         ``json`` of ``None`` sends no body.
+
+        Raises:
+            Refused, Broken, OSError: where nothing answers; ``Failing`` for a reply that is no JSON.
         """
         ...
 
@@ -49,3 +66,14 @@ class Connection(Protocol):
 START_PREFECT = "Start it with `skald up`, or set PREFECT_API_URL to a running Prefect server."
 Connect = Callable[[], AbstractAsyncContextManager[Connection]]
 """Opens a connection. Raises ``Unavailable`` where none is configured."""
+
+
+def read_reply(content: bytes, path: str) -> Any:
+    """``None`` for nothing; raises ``Failing`` for what is no JSON."""
+    try:
+        return json_.loads(content) if content else None
+    except (ValueError, RecursionError) as error:
+        raise Failing(
+            f"Prefect's API answered {path} with what is no JSON: {error}",
+            remedy="Check that PREFECT_API_URL ends in /api, and what lies between it and the server.",
+        ) from error

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from skald_bridge.adapters.prefect_connection import Refused
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.domain.hints import unknown_field
 
@@ -78,11 +80,10 @@ def check_names(parameters: Mapping[str, Any], schema: Mapping[str, Any] | None)
 
 def refusal(error: Exception) -> InvalidInput | None:
     """Why Prefect does not take a request's parameters, such as their size; ``None`` where it says no more."""
-    response = getattr(error, "response", None)
-    if response is None or response.status_code != 422:
+    if not isinstance(error, Refused) or error.status != 422:
         return None
     try:
-        first = response.json()["exception_detail"][0]
+        first = json.loads(error.text)["exception_detail"][0]
         said = str(first["msg"]).removeprefix("Value error, ")[:_SAID]
         field = ".".join(str(part) for part in first["loc"] if part != "body")[:_SAID]
     except (ValueError, LookupError, TypeError):

@@ -37,6 +37,8 @@ class Hints(Identity):
         from prefect.events.clients import get_events_subscriber
         from prefect.events.filters import EventFilter, EventNameFilter
 
+        from skald_bridge.adapters.prefect_client import plainly
+
         wanted = EventFilter(
             event=EventNameFilter(prefix=[RUN_RESOURCE, DEPLOYMENT_RESOURCE, ARTIFACT_CREATED, *_OURS])
         )
@@ -45,7 +47,7 @@ class Hints(Identity):
                 subscriber = get_events_subscriber(wanted, reconnection_attempts=0)
                 await stack.enter_async_context(subscriber)
             except Exception as error:
-                known = self.translated(error)
+                known = self.translated(plainly(error))
                 raise known if known is not error else _broken(error) from error
             yield self._hints(subscriber)
 

@@ -1,19 +1,26 @@
-"""A connection by plain HTTP: Prefect's public API without Prefect, whose import takes a second."""
+"""A connection by plain HTTP: Prefect's public API without Prefect, whose import takes a second.
+
+By the standard library: importing httpx takes as long as all the rest of a command.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import http.client
 import json as json_
+import os
+import select
+import socket
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
 from uuid import uuid4
 
-import httpx
-
-from skald_bridge.adapters.prefect_connection import Connection, Events
+from skald_bridge.adapters.prefect_connection import Broken, Connection, Events, Refused, read_reply
 from skald_bridge.domain.errors import Denied, Unavailable
 
 if TYPE_CHECKING:
@@ -27,41 +34,87 @@ _BUSY = (408, 429, 502, 503)
 _LONGEST_WAIT = 32.0
 _SUBPROTOCOL = "prefect"
 _A_YEAR = timedelta(days=365)
+_IN_PATHS = "/%:@!$&'()*+,;=~"
 
 
 @asynccontextmanager
 async def plain_http(url: str, auth_string: str | None = None) -> AsyncIterator[Connection]:
     """To the API at ``url``; ``auth_string`` is ``user:password`` of a server that wants a login."""
-    async with httpx.AsyncClient(
-        base_url=url,
-        headers=_credentials(auth_string),
-        timeout=_SECONDS,
-        follow_redirects=True,
-        # Reading the certificates takes as long as a request.
-        verify=url.startswith("https:"),
-    ) as client:
-        yield _Http(client, url, auth_string)
+    made = _Http(url, auth_string)
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 class _Http:
-    def __init__(self, client: httpx.AsyncClient, url: str, auth_string: str | None) -> None:
-        self._client = client
-        self._url = url
-        self._auth_string = auth_string
+    """Requests in threads, each on a connection that no other uses meanwhile."""
 
-    @property
-    def url(self) -> str:
-        return self._url
+    def __init__(self, url: str, auth_string: str | None) -> None:
+        self.url = url
+        self._auth_string = auth_string
+        self._target = urlsplit(url)
+        self._tls = _tls() if self._target.scheme == "https" else None
+        self._idle: list[http.client.HTTPConnection] = []
+        self._used: set[http.client.HTTPConnection] = set()
+
+    def close(self) -> None:
+        """Ends also what is asked at this moment."""
+        for connection in (*self._idle, *self._used):
+            if connection.sock is not None:
+                with suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+            connection.close()
 
     async def request(
         self, method: str, path: str, json: object = None, params: Mapping[str, Any] | None = None
-    ) -> httpx.Response:
+    ) -> Any:
+        body = None if json is None else json_.dumps(json, allow_nan=False).encode()
         for attempt in range(1, _TRIES + 1):
-            response = await self._client.request(method, path, json=json, params=params)
-            if response.status_code not in _BUSY or attempt == _TRIES:
+            status, retry_after, content = await asyncio.to_thread(self._ask, method, path, body, params)
+            if status not in _BUSY or attempt == _TRIES:
                 break
-            await asyncio.sleep(wait_before(attempt, response.headers.get("Retry-After")))
-        return response.raise_for_status()
+            await asyncio.sleep(wait_before(attempt, retry_after))
+        if not 200 <= status < 300:
+            raise Refused(status, content.decode(errors="replace"), self._target.path + path)
+        return read_reply(content, path)
+
+    def _ask(
+        self, method: str, path: str, body: bytes | None, params: Mapping[str, Any] | None
+    ) -> tuple[int, str | None, bytes]:
+        """Status, Retry-After and content."""
+        whole = quote(self._target.path + path, safe=_IN_PATHS) + (f"?{urlencode(params)}" if params else "")
+        headers = {"Content-Type": "application/json", **_credentials(self._auth_string)}
+        connection = self._connection()
+        self._used.add(connection)
+        try:
+            connection.request(method, whole, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        except (http.client.HTTPException, ConnectionResetError, BrokenPipeError) as error:
+            connection.close()
+            raise Broken(str(error)) from error
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            self._used.discard(connection)
+        self._idle.append(connection)
+        if moved := answer.headers.get("Location") if 300 <= answer.status < 400 else None:
+            content = f"it redirects to {moved}".encode()
+        return answer.status, answer.headers.get("Retry-After"), content
+
+    def _connection(self) -> http.client.HTTPConnection:
+        while self._idle:
+            connection = self._idle.pop()
+            # What can be read before anything is asked is the end.
+            if connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]:
+                return connection
+            connection.close()
+        host, port = self._target.hostname or "", self._target.port
+        if self._tls is not None:
+            return http.client.HTTPSConnection(host, port, timeout=_SECONDS, context=self._tls)
+        return http.client.HTTPConnection(host, port, timeout=_SECONDS)
 
     @asynccontextmanager
     async def events(self, names: Sequence[str]) -> AsyncIterator[Events]:
@@ -72,7 +125,8 @@ class _Http:
         async with AsyncExitStack() as stack:
             try:
                 opening = connect(
-                    self._url.replace("http", "ws", 1) + "/events/out",
+                    self.url.replace("http", "ws", 1) + "/events/out",
+                    ssl=self._tls,
                     subprotocols=[Subprotocol(_SUBPROTOCOL)],
                     additional_headers=_credentials(self._auth_string),
                 )
@@ -122,6 +176,13 @@ def wait_before(attempt: int, retry_after: str | None) -> float:
     except ValueError:
         asked = float(2**attempt)
     return min(max(asked, 0.0), _LONGEST_WAIT)
+
+
+def _tls() -> ssl.SSLContext:
+    """As Prefect's client trusts."""
+    import certifi
+
+    return ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or certifi.where())
 
 
 def _credentials(auth_string: str | None) -> dict[str, str]:

@@ -11,6 +11,7 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import get_current_settings
 
 from skald_bridge.adapters.prefect_api import translated
+from skald_bridge.adapters.prefect_client import plainly
 from skald_bridge.adapters.prefect_reading import POOL_TYPE
 from skald_bridge.domain.errors import Rejected
 
@@ -65,4 +66,4 @@ async def _read_or_create(client: PrefectClient, name: str) -> WorkPool | None:
 
 
 def _translated(error: Exception) -> Exception:
-    return translated(error, str(get_current_settings().api.url))
+    return translated(plainly(error), str(get_current_settings().api.url))

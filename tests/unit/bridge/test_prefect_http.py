@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import httpx
 import pytest
 
+from skald_bridge.adapters.prefect_connection import Refused
 from skald_bridge.adapters.prefect_http import plain_http, subscription, wait_before
 from skald_bridge.adapters.prefect_settings import Login, plain_login
 
@@ -31,12 +31,13 @@ URL = {"PREFECT_API_URL": "http://127.0.0.1:4200/api"}
         ({**URL, "prefect_api_key": "pnu_1"}, None),
         ({**URL, "PREFECT_API_SSL_CERT_FILE": "/ca.pem"}, None),
         ({**URL, "PREFECT_API_REQUEST_TIMEOUT": "5"}, None),
+        ({**URL, "https_proxy": "http://proxy:3128"}, None),
     ],
 )
 def test_plain_http_will_do_where_no_setting_needs_more(
     settings: dict[str, str], login: Login | None
 ) -> None:
-    assert plain_login(settings) == login
+    assert plain_login("http://skald.example:4200/api", settings) == login
 
 
 def test_waits_are_the_servers_choice_else_twice_as_long_each_time() -> None:
@@ -86,14 +87,19 @@ def answering(statuses: list[int]) -> Iterator[tuple[str, list[str]]]:
 async def test_a_busy_server_is_asked_again() -> None:
     with answering([503, 429, 201]) as (url, asked):
         async with plain_http(url) as http:
-            assert (await http.request("POST", "/flows/", {"name": "x"})).status_code == 201
-    assert asked == ['/api/flows/ {"name":"x"}'] * 3
+            assert await http.request("POST", "/flows/", {"name": "x"}) == {}
+    assert asked == ['/api/flows/ {"name": "x"}'] * 3
 
 
 @pytest.mark.parametrize(("status", "times"), [(503, 6), (500, 1), (404, 1)])
 async def test_a_refusal_is_raised(status: int, times: int) -> None:
     with answering([status] * 10) as (url, asked):
         async with plain_http(url) as http:
-            with pytest.raises(httpx.HTTPStatusError) as caught:
+            with pytest.raises(Refused) as caught:
                 await http.request("POST", "/flows/", {})
-    assert (caught.value.response.status_code, len(asked)) == (status, times)
+    assert (caught.value.status, len(asked)) == (status, times)
+
+
+def test_what_runs_here_is_asked_past_any_proxy() -> None:
+    for url in ("http://127.0.0.1:4200/api", "http://localhost:4200/api", "http://[::1]:4200/api"):
+        assert plain_login(url, {"HTTP_PROXY": "http://proxy:3128"}) == Login(None)
