@@ -3,7 +3,8 @@
 Each sample is a new process from its start to its end. The commands take turns, so that noise hits all; each has
 one uncounted sample first. A node is announced that takes nothing, so that nothing runs meanwhile. The last line
 is one JSON object: the median of each command, in seconds (``tasks_p50_s``, ``submit_p50_s``,
-``prefect_version_p50_s`` and others), and ``samples``.
+``prefect_version_p50_s`` and others), the CPU seconds that it takes itself (``tasks_cpu_s`` and others), which say
+more on a busy machine, and ``samples``.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import argparse
 import contextlib
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -36,6 +39,14 @@ FLOW, CLASS = "tests/benchmarks/flows/noop.py:noop", "noop"
 TASKS = 20
 
 
+@dataclass(frozen=True)
+class Taken:
+    """Seconds."""
+
+    wall: float
+    cpu: float
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.cli", description=__doc__)
     parser.add_argument("--samples", type=int, default=11, metavar="N", help="of each command")
@@ -46,28 +57,31 @@ def main() -> None:
         running_server(Path(folder) / "prefect") as server,
     ):
         commands = _commands(*_filled(server))
-        seconds = _measure(commands, _environment(server, Path(folder)), options.samples)
+        taken = _measure(commands, _environment(server, Path(folder)), options.samples)
     if not options.json_only:
-        table = Table("command", "median", "fastest", "slowest", title=f"{options.samples} samples of each")
-        for name, taken in seconds.items():
-            shown = (f"{value:.3f} s" for value in (statistics.median(taken), min(taken), max(taken)))
-            table.add_row(" ".join(commands[name]), *shown)
+        columns = ("command", "median", "fastest", "slowest", "of its own CPU")
+        table = Table(*columns, title=f"{options.samples} samples of each")
+        for name, samples in taken.items():
+            walls = [each.wall for each in samples]
+            shown = (_p50(walls), min(walls), max(walls), _p50([each.cpu for each in samples]))
+            table.add_row(" ".join(commands[name]), *(f"{value:.3f} s" for value in shown))
         Console(width=120).print(table)
-    medians = {f"{name}_p50_s": round(statistics.median(taken), 3) for name, taken in seconds.items()}
-    print(json.dumps({**medians, "samples": options.samples}))
+    walls = {f"{name}_p50_s": _p50([each.wall for each in samples]) for name, samples in taken.items()}
+    cpus = {f"{name}_cpu_s": _p50([each.cpu for each in samples]) for name, samples in taken.items()}
+    print(json.dumps({**walls, **cpus, "samples": options.samples}))
 
 
 def _commands(task: str, deployment: str) -> dict[str, list[str]]:
     return {
         "help": ["skald", "--help"],
         "tasks": ["skald", "tasks"],
-        "submit": ["skald", "submit", CLASS, "stamps=none"],
+        "submit": ["skald", "submit", CLASS],
         "task": ["skald", "task", task],
         "nodes": ["skald", "nodes"],
         "why": ["skald", "why", task],
         "prefect_version": ["prefect", "version"],
         "prefect_flow_run_ls": ["prefect", "flow-run", "ls"],
-        "prefect_deployment_run": ["prefect", "deployment", "run", deployment, "--param", "stamps=none"],
+        "prefect_deployment_run": ["prefect", "deployment", "run", deployment],
     }
 
 
@@ -99,17 +113,27 @@ def _environment(server: PrefectServer, folder: Path) -> dict[str, str]:
     return {**own, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "200"}
 
 
-def _measure(commands: dict[str, list[str]], env: dict[str, str], samples: int) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
+def _p50(values: list[float]) -> float:
+    return round(statistics.median(values), 3)
+
+
+def _measure(commands: dict[str, list[str]], env: dict[str, str], samples: int) -> dict[str, list[Taken]]:
+    taken: dict[str, list[Taken]] = {name: [] for name in commands}
     for number in range(samples + 1):
         for name, command in commands.items():
-            began = time.perf_counter()
+            began, before = time.perf_counter(), _cpu()
             done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-            taken = time.perf_counter() - began
+            one = Taken(time.perf_counter() - began, _cpu() - before)
             assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
             if number:
-                seconds[name].append(taken)
-    return seconds
+                taken[name].append(one)
+    return taken
+
+
+def _cpu() -> float:
+    """Of all children that have ended; the server has not."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":
