@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from skald_bridge.adapters.prefect_connection import Refused
+from skald_bridge.adapters.prefect_connection import Broken, Refused
 from skald_bridge.adapters.prefect_http import plain_http, subscription, wait_before
 from skald_bridge.adapters.prefect_settings import Login, plain_login
 
@@ -66,6 +68,7 @@ def answering(statuses: list[int]) -> Iterator[tuple[str, list[str]]]:
             asked.append(f"{self.path} {self.rfile.read(int(self.headers['Content-Length'])).decode()}")
             self.send_response(statuses[len(asked) - 1])
             self.send_header("Retry-After", "0")
+            self.send_header("Location", "http://elsewhere/api")
             self.send_header("Content-Length", "2")
             self.end_headers()
             self.wfile.write(b"{}")
@@ -103,3 +106,30 @@ async def test_a_refusal_is_raised(status: int, times: int) -> None:
 def test_what_runs_here_is_asked_past_any_proxy() -> None:
     for url in ("http://127.0.0.1:4200/api", "http://localhost:4200/api", "http://[::1]:4200/api"):
         assert plain_login(url, {"HTTP_PROXY": "http://proxy:3128"}) == Login(None)
+
+
+async def test_leaving_ends_what_a_silent_server_was_asked() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with plain_http(f"http://127.0.0.1:{silent.getsockname()[1]}/api") as http:
+            asking = asyncio.create_task(http.request("GET", "/health"))
+            accepted, _ = await asyncio.to_thread(silent.accept)
+            with accepted:
+                await asyncio.to_thread(accepted.recv, 1000)
+                http.close()  # type: ignore[attr-defined]
+                with pytest.raises(Broken):
+                    await asyncio.wait_for(asking, 30)
+
+
+async def test_a_connection_that_the_server_has_closed_is_not_used_again() -> None:
+    with answering([200, 200]) as (url, asked):
+        async with plain_http(url) as http:
+            for _ in range(2):
+                assert await http.request("POST", "/flows/", {}) == {}
+    assert len(asked) == 2
+
+
+async def test_a_redirect_names_where_to() -> None:
+    with answering([308]) as (url, _):
+        async with plain_http(url) as http:
+            with pytest.raises(Refused, match=r"308 it redirects to http://elsewhere/api"):
+                await http.request("POST", "/flows/", {})
