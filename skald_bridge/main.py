@@ -20,7 +20,6 @@ from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.adapters.prefect_pool import ensure_pool as ensure_pool
 from skald_bridge.adapters.prefect_pool import ensure_pools as ensure_pools
 from skald_bridge.adapters.prefect_pool import job_variables as job_variables
-from skald_bridge.adapters.prefect_pool import waiting as waiting
 from skald_bridge.adapters.sqlite import (
     SqliteArchive,
     SqliteCursor,
@@ -36,7 +35,7 @@ from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.dead_letters import Kind
 from skald_bridge.domain.lifecycle import TERMINAL
 from skald_bridge.domain.retention import RECORDINGS
-from skald_bridge.ports import Engine, Peers
+from skald_bridge.ports import Peers
 from skald_bridge.services.bridge import Bridge, Outside, Stores
 from skald_bridge.services.dead_letters import DeadLetters
 from skald_bridge.services.persistent_tasks import revivals
@@ -51,13 +50,6 @@ from skald_bridge.services.relays import (
 )
 from skald_bridge.services.retention import Retention
 from skald_bridge.settings import Settings
-
-
-@asynccontextmanager
-async def engine() -> AsyncIterator[Engine]:
-    """Prefect at ``PREFECT_API_URL``."""
-    async with PrefectEngine() as prefect:
-        yield prefect
 
 
 @asynccontextmanager
@@ -217,7 +209,7 @@ async def _answering(
             SqliteArchive(file),
             made.pulse,
             made.commands.create,
-            waiting,
+            made.engine.waiting,
             clock,
             clock.now(),
             _peers(made, settings),

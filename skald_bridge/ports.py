@@ -21,6 +21,7 @@ from skald_bridge.domain.records import JournalRecord, TaskDocument
 from skald_bridge.domain.skalds_nodes import SkaldsNode
 from skald_bridge.domain.task_filter import EVERY, TaskFilter
 from skald_bridge.domain.task_types import DeployedType
+from skald_bridge.domain.why import Waiting
 
 
 class Clock(Protocol):
@@ -105,6 +106,10 @@ class Engine(Protocol):
 
     async def task_types(self, name: str | None = None) -> list[DeployedType]:
         """What is deployed, sorted by name; only the one of that name."""
+        ...
+
+    async def waiting(self, task: Task) -> Waiting:
+        """What could hold a task back: its pool, queue and deployment, as they are now."""
         ...
 
     def hints(self) -> AbstractAsyncContextManager[AsyncIterator[Heard]]:

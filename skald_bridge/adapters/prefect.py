@@ -1,4 +1,4 @@
-"""The ``Engine`` port over Prefect's public client."""
+"""The ``Engine`` port over Prefect's public API."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from skald_bridge.adapters.prefect_hints import Hints
 from skald_bridge.adapters.prefect_log_pages import Logs
 from skald_bridge.adapters.prefect_types import Types
 from skald_bridge.adapters.prefect_update import Updates
+from skald_bridge.adapters.prefect_waiting import Waits
 
 
-class PrefectEngine(Updates, Artifacts, Hints, Logs, Types):
-    """Prefect at ``PREFECT_API_URL``: ``async with PrefectEngine() as engine``.
+class PrefectEngine(Updates, Artifacts, Hints, Logs, Types, Waits):
+    """Prefect at ``PREFECT_API_URL`` through its own client: ``async with PrefectEngine() as engine``; or by any
+    other connection.
 
-    Layers: api, reading, choice, commands, update; beside them artifacts, hints, logs and task types.
+    Layers: api, reading, choice, commands, update; beside them artifacts, hints, logs, task types and waiting.
     """

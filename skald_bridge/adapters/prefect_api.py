@@ -1,54 +1,47 @@
-"""Prefect's HTTP API through its public client, with this product's errors."""
+"""Prefect's HTTP API over a connection, with this product's errors."""
 
 from __future__ import annotations
 
+import json as json_
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from typing import Any, Self, cast
+from contextlib import AsyncExitStack, suppress
+from typing import Any, Self
 
-import httpx
-from prefect.client.orchestration import PrefectClient, get_client
-from prefect.exceptions import ObjectNotFound
-from prefect.settings import get_current_settings
-
+from skald_bridge.adapters.prefect_connection import START_PREFECT, Broken, Connect, Connection, Refused
 from skald_bridge.adapters.prefect_unreadable import is_stub, read_around
 from skald_bridge.domain.errors import Denied, Failing, InvalidInput, NotFound, SkaldError, Unavailable
 from skald_work_pools.pages import PAGE, batches, read_all, read_all_moving
 
 _LATER = (408, 425, 429)
 """Refusals of this moment, not of what was asked."""
-_START = "Start it with `skald up`, or set PREFECT_API_URL to a running Prefect server."
 
 
 class PrefectApi:
     """One connection; usable after ``async with``."""
 
-    def __init__(self) -> None:
-        self._client: PrefectClient | None = None
+    def __init__(self, connect: Connect | None = None) -> None:
+        """Without ``connect``, through Prefect's own client."""
+        self._connect = connect
+        self._connection: Connection | None = None
+        self._stack = AsyncExitStack()
         self._flow_names: dict[str, str] = {}
         self._deployment_names: dict[str, str] = {}
         self.served: dict[str, tuple[float, Mapping[str, Any]]] = {}
         """Deployments by class name, with the loop's time until which they are not asked for again."""
 
     async def __aenter__(self) -> Self:
-        if not get_current_settings().api.url:
-            raise Unavailable(
-                "PREFECT_API_URL is not set",
-                remedy=_START,
-            )
-        self._client = await get_client().__aenter__()
+        self._connection = await self._stack.enter_async_context((self._connect or _prefect_client())())
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.__aexit__(None, None, None)
+        self._connection = None
+        await self._stack.aclose()
 
     @property
-    def client(self) -> PrefectClient:
-        if self._client is None:
+    def connection(self) -> Connection:
+        if self._connection is None:
             raise RuntimeError("The engine is used outside its `async with`.")
-        return self._client
+        return self._connection
 
     async def call(
         self, method: str, path: str, json: object = None, params: Mapping[str, Any] | None = None
@@ -61,25 +54,21 @@ class PrefectApi:
         """
         try:
             try:
-                return await self._send(method, path, json, params)
-            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-                # The server closed an idle connection just as it was used.
-                return await self._send(method, path, json, params)
+                return await self.send(method, path, json, params)
+            except Broken:
+                return await self.send(method, path, json, params)
         except Exception as error:
-            raise translated(error) from error
+            raise self.translated(error) from error
 
-    async def _send(self, method: str, path: str, json: object, params: Mapping[str, Any] | None) -> Any:
-        options: dict[str, Any] = {} if json is None else {"json": json}
-        response: httpx.Response = await cast(Any, self.client).request(
-            method, path, params=params, **options
-        )
-        try:
-            return response.json() if response.content else None
-        except (ValueError, RecursionError) as error:
-            raise Failing(
-                f"Prefect's API answered {path} with what is no JSON: {error}",
-                remedy="Check that PREFECT_API_URL ends in /api, and what lies between it and the server.",
-            ) from error
+    async def send(
+        self, method: str, path: str, json: object = None, params: Mapping[str, Any] | None = None
+    ) -> Any:
+        """As ``call``, but once, for what must not be done twice; errors are raised as they come."""
+        return await self.connection.request(method, path, json, params)
+
+    def translated(self, error: Exception) -> Exception:
+        """An error of this connection in this product's words."""
+        return translated(error, self.connection.url)
 
     async def pages(self, path: str, body: Mapping[str, Any], limit: int | None = None) -> list[Any]:
         """All results of a filter route, or the first ``limit``; without those that Prefect cannot show."""
@@ -146,26 +135,30 @@ class PrefectApi:
         return known
 
 
-def translated(error: Exception) -> Exception:
-    """An error of Prefect's client in this product's words; one of no kind known here as it is."""
+def _prefect_client() -> Connect:
+    from skald_bridge.adapters.prefect_client import prefect_client
+
+    return prefect_client
+
+
+def translated(error: Exception, url: str) -> Exception:
+    """An error of a connection to ``url`` in this product's words; one of no kind known here as it is."""
     if isinstance(error, SkaldError):
         return error
-    if isinstance(error, ObjectNotFound):
-        return translated(error.http_exc)
-    if isinstance(error, httpx.HTTPStatusError):
+    if isinstance(error, Refused):
         return _by_status(error)
-    if isinstance(error, (httpx.TransportError, OSError, AssertionError)):
+    if isinstance(error, OSError):
         return Unavailable(
-            f"Prefect's API at {get_current_settings().api.url} does not answer",
-            remedy=_START,
+            f"Prefect's API at {url} does not answer",
+            remedy=START_PREFECT,
         )
     return error
 
 
-def _by_status(error: httpx.HTTPStatusError) -> SkaldError:
-    code, detail = error.response.status_code, _detail(error.response)
+def _by_status(error: Refused) -> SkaldError:
+    code, detail = error.status, _detail(error.text)
     if code == 404:
-        return NotFound(f"Prefect does not know {error.request.url.path}: {detail}")
+        return NotFound(f"Prefect does not know {error.path}: {detail}")
     if code in (401, 403):
         return Denied(
             f"Prefect refuses the credentials: {detail}",
@@ -177,11 +170,11 @@ def _by_status(error: httpx.HTTPStatusError) -> SkaldError:
     return kind(f"Prefect's API answered {code}: {detail}", remedy="Look into the server's log; try again.")
 
 
-def _detail(response: httpx.Response) -> str:
+def _detail(text: str) -> str:
     try:
-        data = response.json()
-    except ValueError:
-        return response.text[:500]
+        data = json_.loads(text)
+    except (ValueError, RecursionError):
+        return text[:500]
     if not isinstance(data, dict):
         return str(data)[:500]
     found = data.get("detail") or data.get("exception_message") or data.get("exception_detail") or data

@@ -8,15 +8,10 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import uuid4
 
-from prefect.client.schemas.objects import State
-from prefect.client.schemas.objects import StateType as PrefectStateType
-from prefect.client.schemas.responses import OrchestrationResult, SetStateStatus
-from prefect.states import Paused, Scheduled
-
-from skald_bridge.adapters.prefect_api import translated
 from skald_bridge.adapters.prefect_choice import Choice
+from skald_bridge.adapters.prefect_connection import Connect
 from skald_bridge.adapters.prefect_deployments import (
     COMPARE,
     check_names,
@@ -35,18 +30,17 @@ from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.values import check_values
 
-PAUSE_SECONDS = 10 * 365 * 86400
 _KNOWN_FOR, _CHOSEN_FOR = 120.0, 5.0
 """Seconds for which a deployment is not asked for again, unless an event tells that one has changed: where it is the
 class's only one, and where it was chosen by the nodes that were online."""
-_HELD_FOR = timedelta(days=10 * 365)
+_HELD_FOR = _PAUSED_FOR = timedelta(days=10 * 365)
 
 
 class Commands(Choice):
     """The commands of the ``Engine`` port, all but the hot update."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, connect: Connect | None = None) -> None:
+        super().__init__(connect)
         self._queues: set[tuple[str, str]] = set()
         self._making = asyncio.Lock()
         self._asking = asyncio.Lock()
@@ -83,23 +77,24 @@ class Commands(Choice):
         _, parameters = parameters_of(row, attachments)
         given = {**(labels or {}), **({PRIORITY_LABEL: priority} if priority else {})}
         try:
-            check_names(parameters, row.get("parameter_openapi_schema"))
-            run = await self.client.create_flow_run_from_deployment(
-                UUID(row["id"]),
-                parameters=parameters,
-                name=name,
-                tags=tags if task is None else [*tags, TASK_TAG + task],
-                idempotency_key=idempotency_key if task is None else TASK_TAG + task,
-                job_variables=dict(job_variables) if job_variables else None,
-                labels=given or None,
-                state=_held() if held else None,
-                work_queue_name=await self.queue_for(row, priority),
-            )
+            check_names(parameters, row.get("parameter_openapi_schema"), class_name)
+            asked = {
+                "state": _held() if held else _scheduled(),
+                "parameters": parameters,
+                "name": name,
+                "tags": list(tags) if task is None else [*tags, TASK_TAG + task],
+                "idempotency_key": idempotency_key if task is None else TASK_TAG + task,
+                "job_variables": dict(job_variables) if job_variables else None,
+                "labels": given or None,
+                "work_queue_name": await self.queue_for(row, priority),
+            }
+            body = {key: value for key, value in asked.items() if value is not None}
+            run = await self.send("POST", f"/deployments/{row['id']}/create_flow_run", body)
         except Exception as error:
             self.served.pop(class_name, None)
-            raise _named(class_name, refusal(error) or translated(error)) from error
-        made = (await self._tasks([run.model_dump(mode="json")]))[0]
-        return replace(made, as_asked=run.parameters == parameters)
+            raise _named(class_name, refusal(error) or self.translated(error)) from error
+        made = (await self._tasks([run]))[0]
+        return replace(made, as_asked=run["parameters"] == parameters)
 
     async def _serving(self, class_name: str) -> Mapping[str, Any]:
         """``deployment_for``, not asked for each task; Prefect itself checks the parameters."""
@@ -131,29 +126,28 @@ class Commands(Choice):
         return name
 
     async def release(self, task: TaskId) -> None:
-        await self._propose(task, Scheduled(), "released")
+        await self._propose(task, _scheduled(), "released")
 
     async def fail(self, task: TaskId, reason: str, *, cancelled: bool = False) -> None:
-        kind = PrefectStateType.CANCELLED if cancelled else PrefectStateType.FAILED
-        await self._propose(task, State(type=kind, message=reason), "ended")
+        kind = StateType.CANCELLED if cancelled else StateType.FAILED
+        await self._propose(task, _state(kind, message=reason), "ended")
 
     async def cancel(self, task: TaskId, reason: str | None = None) -> None:
-        await self._propose(task, State(type=PrefectStateType.CANCELLING, message=reason), "cancelled")
+        await self._propose(task, _state(StateType.CANCELLING, message=reason), "cancelled")
         last = (await self.history(task))[-2:]
         if [state.type for state in last] == [StateType.SCHEDULED, StateType.CANCELLING]:
             # It waited for a retry: no process is left that would end it.
-            cancelled = State[Any](type=PrefectStateType.CANCELLED, message=reason)
-            await self._propose(task, cancelled, "cancelled")
+            await self._propose(task, _state(StateType.CANCELLED, message=reason), "cancelled")
 
     async def pause(self, task: TaskId) -> None:
-        await self._propose(task, Paused(timeout_seconds=PAUSE_SECONDS, reschedule=False), "paused")
+        await self._propose(task, _paused(), "paused")
 
     async def resume(self, task: TaskId) -> None:
         run = await self.run_id(task)
         try:
-            result = await self.client.resume_flow_run(UUID(run))
+            result = await self.send("POST", f"/flow_runs/{run}/resume", {"run_input": None})
         except Exception as error:
-            raise translated(error) from error
+            raise self.translated(error) from error
         _accepted(result, task, "resumed")
 
     async def retry(self, task: TaskId, *, after: float = 0) -> None:
@@ -170,36 +164,55 @@ class Commands(Choice):
         """A new attempt of a task that has ended: now, or once it is released."""
         await self._propose(task, _held() if held else _again(0), "retried")
 
-    async def _propose(self, task: TaskId, state: State[Any], done: str) -> None:
+    async def _propose(self, task: TaskId, state: dict[str, Any], done: str) -> None:
         run = await self.run_id(task)
+        # A proposal that reaches the server twice is known by this.
+        state["state_details"] |= {"flow_run_id": run, "transition_id": str(uuid4())}
         try:
-            result = await self.client.set_flow_run_state(UUID(run), state)
+            result = await self.send("POST", f"/flow_runs/{run}/set_state", {"state": state, "force": False})
         except Exception as error:
-            raise translated(error) from error
+            raise self.translated(error) from error
         _accepted(result, task, done)
 
 
-def _accepted(result: OrchestrationResult[Any], task: TaskId, done: str) -> None:
-    if result.status is SetStateStatus.ACCEPT:
+def _accepted(result: Mapping[str, Any], task: TaskId, done: str) -> None:
+    if result["status"] == "ACCEPT":
         return
-    if result.status is SetStateStatus.REJECT and done == "cancelled" and _is_cancelled(result):
+    if result["status"] == "REJECT" and done == "cancelled" and _is_cancelled(result):
         return
-    reason = getattr(result.details, "reason", None) or "Prefect gives no reason"
+    reason = (result.get("details") or {}).get("reason") or "Prefect gives no reason"
     raise Rejected(f"Task {task} cannot be {done}: {reason}", remedy=f"`skald task {task}` shows its state.")
 
 
-def _again(seconds: float) -> State[Any]:
-    return Scheduled(name="AwaitingRetry", scheduled_time=datetime.now(UTC) + timedelta(seconds=seconds))
+def _state(
+    kind: StateType, name: str | None = None, message: str | None = None, **details: Any
+) -> dict[str, Any]:
+    """A state as Prefect's JSON; without a name it gets its type's."""
+    return {"type": kind.value, "name": name, "message": message, "state_details": details}
 
 
-def _held() -> State[Any]:
+def _scheduled(after: timedelta = timedelta(), name: str | None = None) -> dict[str, Any]:
+    return _state(StateType.SCHEDULED, name, scheduled_time=(datetime.now(UTC) + after).isoformat())
+
+
+def _again(seconds: float) -> dict[str, Any]:
+    return _scheduled(timedelta(seconds=seconds), "AwaitingRetry")
+
+
+def _held() -> dict[str, Any]:
     """Far in the future: no worker takes it before it is released."""
-    return Scheduled(name=HELD, scheduled_time=datetime.now(UTC) + _HELD_FOR)
+    return _scheduled(_HELD_FOR, HELD)
 
 
-def _is_cancelled(result: OrchestrationResult[Any]) -> bool:
+def _paused() -> dict[str, Any]:
+    """It keeps its process, and does not end by itself."""
+    until = datetime.now(UTC) + _PAUSED_FOR
+    return _state(StateType.PAUSED, pause_timeout=until.isoformat(), pause_reschedule=False)
+
+
+def _is_cancelled(result: Mapping[str, Any]) -> bool:
     """The server made Cancelled of it at once: there was no process to end."""
-    return result.state is not None and result.state.is_cancelled()
+    return (result.get("state") or {}).get("type") == StateType.CANCELLED
 
 
 def _named(class_name: str, error: Exception) -> Exception:

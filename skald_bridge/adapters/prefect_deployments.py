@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from prefect.utilities.schema_tools.validation import ValidationError, validate
-
+from skald_bridge.adapters.prefect_connection import Refused
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.domain.suggestions import unknown_field
 
@@ -98,11 +98,10 @@ def _fields(schema: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 def refusal(error: Exception) -> InvalidInput | None:
     """Why Prefect does not take a request's parameters, such as their size; ``None`` where it says no more."""
-    response = getattr(error, "response", None)
-    if response is None or response.status_code != 422:
+    if not isinstance(error, Refused) or error.status != 422:
         return None
     try:
-        first = response.json()["exception_detail"][0]
+        first = json.loads(error.text)["exception_detail"][0]
         said = str(first["msg"]).removeprefix("Value error, ")[:_SAID]
         field = ".".join(str(part) for part in first["loc"] if part != "body")[:_SAID]
     except (ValueError, LookupError, TypeError):
@@ -126,6 +125,8 @@ def check(parameters: Mapping[str, Any], schema: Mapping[str, Any] | None, class
     if not schema:
         return
     check_names(parameters, schema, class_name)
+    from prefect.utilities.schema_tools.validation import ValidationError, validate
+
     try:
         validate(dict(parameters), dict(schema), raise_on_error=True)
     except ValidationError as error:

@@ -5,12 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
-from prefect.events import Event
-from prefect.events.clients import PrefectEventSubscriber, get_events_subscriber
-from prefect.events.filters import EventFilter, EventNameFilter
-
-from skald_bridge.adapters.prefect_api import translated
 from skald_bridge.adapters.prefect_identity import Identity
 from skald_bridge.adapters.prefect_mapping import ARTIFACT_CREATED, hint_of, run_of
 from skald_bridge.domain.errors import Unavailable
@@ -25,6 +21,10 @@ from skald_work_pools.messages import (
     UPDATE_APPLIED,
 )
 
+if TYPE_CHECKING:
+    from prefect.events import Event
+    from prefect.events.clients import PrefectEventSubscriber
+
 _OURS = (UPDATE_APPLIED, TASK_STILL, TASK_MOVES, NODE_ANNOUNCED)
 _log = logging.getLogger("skald_bridge.hints")
 
@@ -34,6 +34,11 @@ class Hints(Identity):
 
     @asynccontextmanager
     async def hints(self) -> AsyncIterator[AsyncIterator[Heard]]:
+        from prefect.events.clients import get_events_subscriber
+        from prefect.events.filters import EventFilter, EventNameFilter
+
+        from skald_bridge.adapters.prefect_client import plainly
+
         wanted = EventFilter(
             event=EventNameFilter(prefix=[RUN_RESOURCE, DEPLOYMENT_RESOURCE, ARTIFACT_CREATED, *_OURS])
         )
@@ -42,7 +47,7 @@ class Hints(Identity):
                 subscriber = get_events_subscriber(wanted, reconnection_attempts=0)
                 await stack.enter_async_context(subscriber)
             except Exception as error:
-                known = translated(error)
+                known = self.translated(plainly(error))
                 raise known if known is not error else _broken(error) from error
             yield self._hints(subscriber)
 

@@ -12,6 +12,7 @@ from typing import Any
 from cachetools import FIFOCache
 
 from skald_bridge.adapters.prefect_api import PrefectApi
+from skald_bridge.adapters.prefect_connection import Connect
 from skald_bridge.adapters.prefect_mapping import TASK_TAG, is_uuid, task_id_of
 from skald_bridge.domain.errors import Failing, NotFound
 from skald_bridge.domain.ids import TaskId
@@ -23,8 +24,8 @@ REMEMBERED = 50_000
 class Identity(PrefectApi):
     """Finds runs by task; a pair never changes, so each is asked for once."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, connect: Connect | None = None) -> None:
+        super().__init__(connect)
         self._runs: FIFOCache[TaskId, str] = FIFOCache(REMEMBERED)
         self._tasks_of: FIFOCache[str, TaskId] = FIFOCache(REMEMBERED)
         self._pools_of: FIFOCache[str, str | None] = FIFOCache(REMEMBERED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from prefect.events import Event
@@ -26,6 +26,9 @@ from skald_bridge.domain.facts import (
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_work_pools import messages
+
+if TYPE_CHECKING:
+    from prefect.events import Event
 
 ARTIFACT_CREATED = "prefect.artifact.created"
 TASK_TAG = "skald.task:"

@@ -1,20 +1,19 @@
-"""Work pools of type `skald`: made where missing, and read for `skald why`."""
+"""Work pools of type `skald`, made where they are missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import WorkPool
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.settings import get_current_settings
 
 from skald_bridge.adapters.prefect_api import translated
+from skald_bridge.adapters.prefect_client import plainly
 from skald_bridge.adapters.prefect_reading import POOL_TYPE
 from skald_bridge.domain.errors import Rejected
-from skald_bridge.domain.facts import Task
-from skald_bridge.domain.why import Pool, Waiting
 from skald_work_pools.job import pool_variables
 
 
@@ -29,7 +28,7 @@ async def ensure_pool(name: str) -> bool:
         async with get_client() as client:
             found = await _read_or_create(client, name)
     except Exception as error:
-        raise translated(error) from error
+        raise _translated(error) from error
     if found is not None and found.type != POOL_TYPE:
         raise Rejected(
             f"The work pool {name} has the type {found.type}, not {POOL_TYPE}.",
@@ -48,7 +47,7 @@ async def ensure_pools(names: Iterable[str]) -> list[str]:
         async with get_client() as client:
             return [name for name in names if await _read_or_create(client, name) is None]
     except Exception as error:
-        raise translated(error) from error
+        raise _translated(error) from error
 
 
 async def job_variables(names: Iterable[str]) -> dict[str, list[str]]:
@@ -61,7 +60,7 @@ async def job_variables(names: Iterable[str]) -> dict[str, list[str]]:
         async with get_client() as client:
             pools = [await client.read_work_pool(name) for name in names]
     except Exception as error:
-        raise translated(error) from error
+        raise _translated(error) from error
     return {pool.name: pool_variables(pool.base_job_template) for pool in pools if pool.type == POOL_TYPE}
 
 
@@ -82,28 +81,5 @@ async def _read_or_create(client: PrefectClient, name: str) -> WorkPool | None:
         return None
 
 
-async def waiting(task: Task) -> Waiting:
-    """What could hold a task back in Prefect: its pool, queue and deployment, as they are now."""
-    try:
-        async with get_client() as client:
-            run = await client.read_flow_run(UUID(task.run))
-            pool = None
-            if task.pool is not None:
-                try:
-                    found = await client.read_work_pool(task.pool)
-                    pool = Pool(found.name, found.type, found.is_paused, found.concurrency_limit)
-                except ObjectNotFound:
-                    pool = None
-            queue_paused, queue_limit = False, None
-            if pool is not None and task.queue is not None:
-                queue = await client.read_work_queue_by_name(task.queue, work_pool_name=pool.name)
-                queue_paused, queue_limit = bool(queue.is_paused), queue.concurrency_limit
-            deployment_limit = None
-            if task.deployment_id is not None:
-                deployment = await client.read_deployment(UUID(task.deployment_id))
-                limit = deployment.global_concurrency_limit
-                deployment_limit = limit.limit if limit is not None else None
-            due = run.next_scheduled_start_time
-            return Waiting(pool, due, queue_paused, queue_limit, deployment_limit)
-    except Exception as error:
-        raise translated(error) from error
+def _translated(error: Exception) -> Exception:
+    return translated(plainly(error), str(get_current_settings().api.url))

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from prefect.events import Event, RelatedResource, Resource
-
-from skald_bridge.adapters.prefect_api import translated
 from skald_bridge.adapters.prefect_commands import Commands
+from skald_bridge.adapters.prefect_connection import Connect
 from skald_bridge.adapters.prefect_deployments import (
     attachments_parameter,
     check,
@@ -45,10 +43,10 @@ SOON_SECONDS = 0.25
 class Updates(Commands):
     """``Engine.update`` and ``Engine.restart``."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, connect: Connect | None = None) -> None:
+        super().__init__(connect)
         self._pool_ids: dict[str, str] = {}
-        self._talk = Talk()
+        self._talk = Talk(lambda: self.connection)
 
     async def __aexit__(self, *exc: object) -> None:
         await self._talk.close()
@@ -72,7 +70,7 @@ class Updates(Commands):
                 return stored
             known = found.run, found.pool
         request = await self._request(*known, changes, replace)
-        with self._talk.expecting(request.payload["update_id"]) as answer:
+        with self._talk.expecting(request["payload"]["update_id"]) as answer:
             patience = SOON_SECONDS if running else RESEND_SECONDS
             while True:
                 await self._talk.say(request)
@@ -89,9 +87,7 @@ class Updates(Commands):
                 if _paused(found):
                     stored = await self._store(found, changes, replace)
                     # Its frozen process has the request, and answers when it goes on.
-                    await self._talk.say(
-                        request.model_copy(update={"payload": {**request.payload, KEPT: True}})
-                    )
+                    await self._talk.say({**request, "payload": {**request["payload"], KEPT: True}})
                     return stored
                 patience = RESEND_SECONDS
 
@@ -136,11 +132,11 @@ class Updates(Commands):
     ) -> None:
         given: dict[str, Any] = {"parameters": parameters} | ({} if name is None else {"name": name})
         try:
-            await self.client.update_flow_run(UUID(task.run), **given)
+            await self.send("PATCH", f"/flow_runs/{task.run}", given)
             if labels:
-                await self.client.update_flow_run_labels(UUID(task.run), dict(labels))
+                await self.send("PATCH", f"/flow_runs/{task.run}/labels", dict(labels))
         except Exception as error:
-            raise refusal(error) or translated(error) from error
+            raise refusal(error) or self.translated(error) from error
 
     async def _stored(self, task: Task, changes: Mapping[str, Any], replace: bool) -> Answer | None:
         """For a task that has no process: it has not started, or is suspended; ``None`` for one at work."""
@@ -181,26 +177,26 @@ class Updates(Commands):
             return None
         return found
 
-    async def _request(self, run: str, pool: str | None, changes: Mapping[str, Any], replace: bool) -> Event:
-        related: list[RelatedResource] = []
+    async def _request(
+        self, run: str, pool: str | None, changes: Mapping[str, Any], replace: bool
+    ) -> dict[str, Any]:
+        related: list[dict[str, str]] = []
         if pool is not None:
             if pool not in self._pool_ids:
                 self._pool_ids[pool] = (await self.call("GET", f"/work_pools/{pool}"))["id"]
             related.append(
-                RelatedResource(
-                    {
-                        RESOURCE_ID: POOL_RESOURCE + self._pool_ids[pool],
-                        RESOURCE_NAME: pool,
-                        RESOURCE_ROLE: "work-pool",
-                    }
-                )
+                {
+                    RESOURCE_ID: POOL_RESOURCE + self._pool_ids[pool],
+                    RESOURCE_NAME: pool,
+                    RESOURCE_ROLE: "work-pool",
+                }
             )
-        return Event(
-            event=UPDATE_REQUESTED,
-            resource=Resource({RESOURCE_ID: RUN_RESOURCE + run}),
-            related=related,
-            payload={"update_id": str(uuid4()), "attachments" if replace else "changes": dict(changes)},
-        )
+        return {
+            "event": UPDATE_REQUESTED,
+            "resource": {RESOURCE_ID: RUN_RESOURCE + run},
+            "related": related,
+            "payload": {"update_id": str(uuid4()), "attachments" if replace else "changes": dict(changes)},
+        }
 
 
 def _started(task: Task) -> bool:

@@ -16,8 +16,6 @@ from skald_bridge.installation.running import check_server, running_up, up_file
 
 __all__ = ["api_url", "check_server", "configured_url", "connect", "running_up", "up_file", "with_engine"]
 
-"""Exit code after Ctrl-C, as shells have it."""
-
 if TYPE_CHECKING:
     from skald_bridge.ports import Engine
     from skald_bridge.settings import Settings
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
 def configured_url(settings: Settings) -> str | None:
     """The API that the user has named; ``None`` leaves the choice to us."""
-    return settings.prefect_api_url or _profile("PREFECT_API_URL")
+    return settings.prefect_api_url or _profile().get("PREFECT_API_URL") or None
 
 
 def api_url(settings: Settings) -> str:
@@ -60,27 +58,40 @@ def connect(settings: Settings) -> str:
 
 
 def with_engine(settings: Settings, body: Callable[[Engine], Coroutine[Any, Any, None]]) -> None:
-    """Run ``body`` with Prefect behind the ``Engine`` port."""
+    """Run ``body`` with Prefect behind the ``Engine`` port; Prefect itself is imported only where it must be."""
     import asyncio
 
-    connect(settings)
-    from skald_bridge.main import engine as prefect_engine
+    url = connect(settings)
+    from skald_bridge.quick import engine
 
     async def inside() -> None:
-        async with prefect_engine() as engine:
-            await body(engine)
+        async with engine(url, _prefect_settings()) as prefect:
+            await body(prefect)
 
     asyncio.run(inside())
 
 
-def _profile(name: str) -> str | None:
-    """A value of Prefect's active profile, read without importing Prefect."""
+def _prefect_settings() -> dict[str, str] | None:
+    """What is set of Prefect's, by the names of its variables; ``None`` where only Prefect can tell.
+
+    It reads files of the working folder too.
+    """
+    toml = Path("pyproject.toml")
+    if Path("prefect.toml").exists() or (toml.is_file() and b"tool.prefect" in toml.read_bytes()):
+        return None
+    from dotenv import dotenv_values
+
+    dotenv = {name.upper(): value or "" for name, value in dotenv_values(".env").items()}
+    return _profile() | dotenv | {name.upper(): value for name, value in os.environ.items()}
+
+
+def _profile() -> dict[str, str]:
+    """What Prefect's active profile sets, read without importing Prefect."""
     home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
     path = Path(os.environ.get("PREFECT_PROFILES_PATH", home / "profiles.toml")).expanduser()
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         active = os.environ.get("PREFECT_PROFILE") or data["active"]
-        value = data["profiles"][active].get(name)
+        return {name.upper(): str(value) for name, value in data["profiles"][active].items()}
     except (OSError, ValueError, KeyError, AttributeError):
-        return None
-    return str(value) if value else None
+        return {}

@@ -10,7 +10,6 @@ from skald_bridge.domain.facts import Node, Progress, State, Subtask, Task
 from skald_bridge.domain.failure import Failure
 from skald_bridge.domain.recordings import Artifact
 from skald_bridge.domain.records import JournalRecord
-from skald_bridge.wire.skalds import record_json
 
 
 def task_json(task: Task, progress: Progress | None = None) -> dict[str, Any]:
@@ -78,6 +77,8 @@ def node_json(node: Node, running: int) -> dict[str, Any]:
 
 def event_json(position: int, record: JournalRecord) -> dict[str, Any]:
     """As it is on Skalds' wire, with its place in the journal."""
+    from skald_bridge.wire.skalds import record_json
+
     return {"position": position, **record_json(record)}
 
 

@@ -73,9 +73,7 @@ async def explained(engine: Engine, task: Task) -> list[str]:
 
 async def reasons_of(engine: Engine, task: Task) -> list[str]:
     """Why the task is where it is."""
-    from skald_bridge.main import waiting
-
-    held_back = await waiting(task)
+    held_back = await engine.waiting(task)
     # A list of all that lives can be long: only what limits and dependencies say needs it.
     live = await engine.live_tasks() if held_back.limited or of_labels(task.labels) else []
     return reasons(task, held_back, await engine.nodes(), live, datetime.now(UTC))

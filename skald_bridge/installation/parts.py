@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import http.client
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from skald_bridge.installation.embedded import api_url, client_environment, server_command, server_environment
+from skald_bridge.installation.questions import ask as ask_server
+from skald_bridge.installation.questions import credentials
 from skald_bridge.installation.supervisor import Part
 from skald_work_pools.devices import variable_name
 
-_PROBE_SECONDS = 5.0
-_ANSWER_SECONDS = 20.0
 _FINAL = frozenset({2, 3, 5})
 """Exit codes of ours (domain/errors.py) that say: wrong input, nothing of that name, refused."""
 SKALD = [sys.executable, "-m", "skald_bridge.cli"]
@@ -84,22 +81,16 @@ def our_environment(base: Mapping[str, str], home: Path, url: str) -> dict[str, 
 
 def api_answers(url: str) -> bool:
     """Whether the Prefect API at ``url`` says that it is healthy."""
-    return _request("GET", f"{url}/health")[0] == 200
-
-
-def get_json(url: str, env: Mapping[str, str]) -> tuple[bool, Any]:
-    """Whether a server answered at all, and the JSON of a good answer. ``env`` holds credentials."""
-    status, found = _request("GET", url, headers=_credentials(env), seconds=_ANSWER_SECONDS)
-    return status != 0, found
+    return ask_server("GET", f"{url}/health")[0] == 200
 
 
 def node_answers(url: str, pool: str, node: str, env: Mapping[str, str] | None = None) -> Callable[[], bool]:
     """A probe: the node has announced itself, and beaten since the probe began. ``env`` holds credentials."""
     before: list[str | None] = []
-    headers = _credentials(env or {})
+    headers = credentials(env or {})
 
     def ask(path: str, body: object) -> list[dict[str, Any]]:
-        _, found = _request("POST", f"{url}{path}", body, headers)
+        _, found = ask_server("POST", f"{url}{path}", body, headers)
         return found if isinstance(found, list) else []
 
     def workers() -> Iterator[dict[str, Any]]:
@@ -122,40 +113,3 @@ def node_answers(url: str, pool: str, node: str, env: Mapping[str, str] | None =
         return bool(ask("/variables/filter", {"variables": {"name": {"any_": [variable_name(pool, node)]}}}))
 
     return probe
-
-
-def _credentials(env: Mapping[str, str]) -> dict[str, str]:
-    if key := env.get("PREFECT_API_KEY"):
-        return {"Authorization": f"Bearer {key}"}
-    if pair := env.get("PREFECT_API_AUTH_STRING"):
-        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
-    return {}
-
-
-def _request(
-    method: str,
-    url: str,
-    body: object = None,
-    headers: Mapping[str, str] | None = None,
-    seconds: float = _PROBE_SECONDS,
-) -> tuple[int, Any]:
-    """Status and JSON of a 2xx reply; status 0 when nothing answers."""
-    try:
-        target = urlsplit(url)
-        kind = http.client.HTTPSConnection if target.scheme == "https" else http.client.HTTPConnection
-        connection = kind(target.hostname or "", target.port, timeout=seconds)
-    except ValueError:
-        return 0, None
-    path = f"{target.path}?{target.query}" if target.query else target.path
-    try:
-        payload = None if body is None else json.dumps(body)
-        connection.request(method, path, payload, {"Content-Type": "application/json", **(headers or {})})
-        reply = connection.getresponse()
-        text = reply.read()
-        return reply.status, json.loads(text) if 200 <= reply.status < 300 else None
-    except (OSError, http.client.HTTPException):
-        return 0, None
-    except ValueError:
-        return 200, None
-    finally:
-        connection.close()

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from skald_bridge.domain.errors import Unavailable
-from skald_bridge.installation.parts import get_json
 from skald_bridge.installation.ports_in_use import listens
+from skald_bridge.installation.questions import get_json
 
 _PATIENCE = 30.0
 """Seconds for a server that listens but is too busy to answer, as one that has just started is."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-import httpx
-from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, WorkPoolFilter, WorkPoolFilterName
-from prefect.client.schemas.objects import FlowRun, Worker
-from prefect.client.schemas.sorting import FlowRunSort
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+    from prefect.client.schemas.objects import FlowRun, Worker
 
 PAGE = 200
 """Prefect's own limit of entries in one answer; it refuses to be asked for more."""
@@ -80,6 +79,7 @@ async def workers_of(client: PrefectClient, pool: str) -> list[Worker]:
 
 def worker_reader(client: PrefectClient, pool: str) -> Read[Worker]:
     """Reads workers of the pool, those heard of last first; none of a pool that there is not."""
+    import httpx
 
     async def read(limit: int, offset: int) -> list[Worker]:
         try:
@@ -94,6 +94,8 @@ def worker_reader(client: PrefectClient, pool: str) -> Read[Worker]:
 
 async def runs_with_ids(client: PrefectClient, run_ids: Iterable[UUID]) -> list[FlowRun]:
     """Those that exist."""
+    from prefect.client.schemas.filters import FlowRunFilter
+
     found: list[FlowRun] = []
     for some in batches(run_ids):
         wanted = FlowRunFilter(id=with_ids(some))
@@ -103,6 +105,9 @@ async def runs_with_ids(client: PrefectClient, run_ids: Iterable[UUID]) -> list[
 
 async def runs_where(client: PrefectClient, wanted: FlowRunFilter, pool: str | None = None) -> list[FlowRun]:
     """All runs, of the pool or of any, that the filter lets through."""
+    from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
+    from prefect.client.schemas.sorting import FlowRunSort
+
     chosen = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])) if pool is not None else None
     return await read_all(
         lambda limit, offset: client.read_flow_runs(
@@ -116,4 +121,6 @@ async def runs_where(client: PrefectClient, wanted: FlowRunFilter, pool: str | N
 
 
 def with_ids(ids: Iterable[UUID]) -> FlowRunFilterId:
+    from prefect.client.schemas.filters import FlowRunFilterId
+
     return FlowRunFilterId(any_=list(ids))

@@ -124,10 +124,10 @@ def _attachments(given: str | None) -> tuple[dict[str, Any], list[str]]:
 
 async def _play(screen: Any, attachments: dict[str, Any], home: Path) -> tuple[View, list[Any]]:
     from skald_bridge.cli.demo.story import Story
-    from skald_bridge.main import engine as prefect_engine
+    from skald_bridge.quick import engine as prefect_engine
     from skald_bridge.stored import journal as open_journal
 
-    async with prefect_engine() as engine:
+    async with prefect_engine(os.environ["PREFECT_API_URL"], None) as engine:
         with screen:
             view = await Story(engine, screen, attachments).play()
     async with open_journal(home / "journal.db") as journal:

@@ -1,8 +1,9 @@
-"""The Engine port over a real Prefect server."""
+"""The Engine port over a real Prefect server, by each connection there is."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,13 +17,28 @@ from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.states import AwaitingRetry, Cancelled, Crashed, Suspended
 
 from skald_bridge.adapters.prefect import PrefectEngine
+from skald_bridge.adapters.prefect_client import prefect_client
+from skald_bridge.adapters.prefect_connection import Connect
+from skald_bridge.adapters.prefect_http import plain_http
 from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected, Unavailable
 from skald_bridge.domain.facts import RevisionHint, StateHint, Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_work_pools import messages
-from tests.services.prefect_server import free_port
+from tests.services.prefect_server import PrefectServer, free_port
 from tests.services.runs import ATTACHMENTS, Deployed, life, live, start, talking_to
+
+
+@pytest.fixture(params=["prefect", "http"])
+def connect(request: pytest.FixtureRequest, server: PrefectServer) -> Connect:
+    return prefect_client if request.param == "prefect" else lambda: plain_http(server.url)
+
+
+@pytest.fixture
+async def engine(server: PrefectServer, connect: Connect) -> AsyncIterator[PrefectEngine]:
+    with talking_to(server.url):
+        async with PrefectEngine(connect) as engine:
+            yield engine
 
 
 async def test_create_makes_one_run_per_idempotency_key(engine: PrefectEngine, deployed: Deployed) -> None:
@@ -50,7 +66,7 @@ async def test_create_makes_one_run_per_idempotency_key(engine: PrefectEngine, d
 
 @pytest.mark.parametrize("skalds_id", ["cut the bikes/7 …", str(uuid4())], ids=["text", "uuid"])
 async def test_a_task_keeps_the_id_that_skalds_gave_it(
-    engine: PrefectEngine, deployed: Deployed, client: PrefectClient, skalds_id: str
+    engine: PrefectEngine, connect: Connect, deployed: Deployed, client: PrefectClient, skalds_id: str
 ) -> None:
     id_ = TaskId(skalds_id + uuid4().hex if " " in skalds_id else skalds_id)
     made = await engine.create(deployed.class_name, ATTACHMENTS, task=id_, tags=["night"])
@@ -61,10 +77,10 @@ async def test_a_task_keeps_the_id_that_skalds_gave_it(
     copy = await client.create_flow_run_from_deployment(
         deployed.deployment, parameters={"attachments": ATTACHMENTS}, tags=[f"skald.task:{id_}"]
     )
-    async with PrefectEngine() as fresh:
+    async with PrefectEngine(connect) as fresh:
         assert (await fresh.task(id_)).run == made.run
         assert (await fresh.read([id_, TaskId("nobody"), TaskId(str(copy.id))])).keys() == {id_, str(copy.id)}
-    async with PrefectEngine() as fresh:
+    async with PrefectEngine(connect) as fresh:
         assert [state.type for state in await fresh.history(id_)] == [StateType.SCHEDULED]
         assert await fresh.subtasks(id_) == []
         assert await fresh.progress([id_]) == {}
@@ -340,12 +356,14 @@ async def test_nodes_are_workers_that_announced_themselves(
     assert nodes["n1"].last_seen is not None
 
 
-async def test_a_server_that_is_not_there() -> None:
-    with talking_to(f"http://127.0.0.1:{free_port()}/api"):
-        async with PrefectEngine() as engine:
+@pytest.mark.parametrize("plain", [False, True], ids=["prefect", "http"])
+async def test_a_server_that_is_not_there(plain: bool) -> None:
+    url = f"http://127.0.0.1:{free_port()}/api"
+    with talking_to(url):
+        async with PrefectEngine((lambda: plain_http(url)) if plain else None) as engine:
             with pytest.raises(Unavailable, match="does not answer") as caught:
                 await engine.live_tasks()
-            assert caught.value.__cause__ is not None
+            assert url in caught.value.message and caught.value.__cause__ is not None
             assert caught.value.remedy is not None
             with pytest.raises(Unavailable):
                 async with engine.hints():
