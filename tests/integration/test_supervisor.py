@@ -82,7 +82,7 @@ def test_a_killed_part_is_started_again(tmp_path: Path) -> None:
         os.kill(before, signal.SIGKILL)
         until(lambda: supervisor.pids().get("part", before) != before, 20, "a new process")
     assert Change("part", "ended", "was ended by SIGKILL") in told
-    assert Change("part", "restarting", "in 0.5 s") in told
+    assert Change("part", "restarting", f"in 0.5 s; log: {tmp_path / 'part.log'}") in told
 
 
 def test_a_crash_loop_ends_all_and_shows_the_last_lines(tmp_path: Path) -> None:
