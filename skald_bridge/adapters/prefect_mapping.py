@@ -7,8 +7,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from prefect.events import Event
-
 from skald_bridge.domain.claims import claimed_by
 from skald_bridge.domain.facts import (
     Heard,

@@ -58,7 +58,9 @@ async def _tell(engine: Engine, task: TaskId) -> None:
 
 async def _reasons(engine: Engine, task: TaskId) -> list[str]:
     try:
-        return await explained(engine, await engine.task(task))
+        found = await engine.task(task)
+        # Who waits for a task that has ended is about to hear of that.
+        return [] if found.state is not None and found.state.type.terminal else await explained(engine, found)
     except SkaldError as error:
         return [error.message]
 
