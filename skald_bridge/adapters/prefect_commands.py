@@ -63,6 +63,8 @@ class Commands(Choice):
         only_if_served: bool = False,
     ) -> Task:
         check_values(attachments)
+        if only_if_served and idempotency_key is not None and await self._is_made(class_name, idempotency_key):
+            only_if_served = False
         if deployment or pool or job_variables or only_if_served:
             served = await self.deployment_for(
                 class_name,
@@ -95,6 +97,11 @@ class Commands(Choice):
             raise _named(class_name, refusal(error) or self.translated(error)) from error
         made = (await self._tasks([run]))[0]
         return replace(made, as_asked=run["parameters"] == parameters)
+
+    async def _is_made(self, class_name: str, key: str) -> bool:
+        """Whether the task of this key exists, so that asking for it makes none."""
+        wanted = {"flows": {"name": {"any_": [class_name]}}, "flow_runs": {"idempotency_key": {"any_": [key]}}}
+        return bool(await self.pages("/flow_runs/filter", wanted, 1))
 
     async def _serving(self, class_name: str) -> Mapping[str, Any]:
         """``deployment_for``, not asked for each task; Prefect itself checks the parameters."""

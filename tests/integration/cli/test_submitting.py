@@ -100,6 +100,9 @@ async def test_needs_that_no_node_has_are_refused(server: PrefectServer, cli: Cl
         cli("submit", deployed.class_name, GIVEN).is_clear(
             5, f"No node of the pool {deployed.pool} is online", f"skald node --pool {deployed.pool}"
         )
+        once = ("submit", deployed.class_name, GIVEN, "--json", "--key", uuid4().hex)
+        first = cli(*once, "--queue-anyway").json
+        assert cli(*once).json["id"] == first["id"], "a repeat makes no task that could wait"
         await announced(client, deployed.pool)
         words = ("submit", deployed.class_name, GIVEN, "--json", "--needs")
         cli(*words, "cpus=64").is_clear(5, "needs 64 cpus, has 4", "--needs", "--queue-anyway")
