@@ -63,7 +63,11 @@ class Commands(Choice):
         only_if_served: bool = False,
     ) -> Task:
         check_values(attachments)
-        if only_if_served and idempotency_key is not None and await self._is_made(class_name, idempotency_key):
+        if (
+            only_if_served
+            and idempotency_key is not None
+            and await self._is_made(class_name, idempotency_key)
+        ):
             only_if_served = False
         if deployment or pool or job_variables or only_if_served:
             served = await self.deployment_for(
@@ -100,7 +104,10 @@ class Commands(Choice):
 
     async def _is_made(self, class_name: str, key: str) -> bool:
         """Whether the task of this key exists, so that asking for it makes none."""
-        wanted = {"flows": {"name": {"any_": [class_name]}}, "flow_runs": {"idempotency_key": {"any_": [key]}}}
+        wanted = {
+            "flows": {"name": {"any_": [class_name]}},
+            "flow_runs": {"idempotency_key": {"any_": [key]}},
+        }
         return bool(await self.pages("/flow_runs/filter", wanted, 1))
 
     async def _serving(self, class_name: str) -> Mapping[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from unittest.mock import AsyncMock
+from unittest.mock import create_autospec
 
 import pytest
 
 from skald_bridge.adapters.clock import SystemClock
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.ports import Engine
 from skald_bridge.services.commands import Commands, Updated
 from skald_bridge.services.dependencies import Dependents
 from skald_bridge.services.mirror import Mirror
@@ -21,9 +22,9 @@ OLD, NEW = {"frameRate": 25}, {"frameRate": 50}
 
 @pytest.mark.parametrize("outcome", ["applied", "stored", "rejected"])
 async def test_back_to_what_was_heard_last_is_news_until_the_answer_is_heard_of(outcome: str) -> None:
-    engine, archive, updated = AsyncMock(), MemoryArchive(), task_id()
+    engine, archive, updated = create_autospec(Engine), MemoryArchive(), task_id()
     engine.update.return_value = (outcome, 2, None)
-    engine.read.return_value = {}
+    engine.read.return_value, engine.is_unreadable.return_value = {}, False
     mirror = Mirror(engine, MemoryJournal(), None, archive, SystemClock())
     commands = Commands(engine, mirror, archive, Dependents(engine, archive, mirror.memory), SystemClock())
     heard = document(updated, revision=1, attachments=OLD)
@@ -35,7 +36,7 @@ async def test_back_to_what_was_heard_last_is_news_until_the_answer_is_heard_of(
 
 
 async def test_what_is_stored_for_a_task_that_waits_is_in_the_archive_at_once() -> None:
-    engine, archive, waiting = AsyncMock(), MemoryArchive(), state(0, StateType.SCHEDULED)
+    engine, archive, waiting = create_autospec(Engine), MemoryArchive(), state(0, StateType.SCHEDULED)
     mirror = Mirror(engine, MemoryJournal(), None, archive, SystemClock())
     commands = Commands(engine, mirror, archive, Dependents(engine, archive, mirror.memory), SystemClock())
     engine.read.return_value = {TASK: task(waiting, attachments=OLD)}
@@ -50,7 +51,7 @@ async def test_what_is_stored_for_a_task_that_waits_is_in_the_archive_at_once() 
 
 
 async def test_what_is_stored_is_stored_though_prefect_goes_away() -> None:
-    engine, archive = AsyncMock(), MemoryArchive()
+    engine, archive = create_autospec(Engine), MemoryArchive()
     mirror = Mirror(engine, MemoryJournal(), None, archive, SystemClock())
     commands = Commands(engine, mirror, archive, Dependents(engine, archive, mirror.memory), SystemClock())
     engine.update.return_value = ("stored", 2, None)
