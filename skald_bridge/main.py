@@ -74,14 +74,15 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
         InvalidInput: a service's address cannot be one.
     """
     async with AsyncExitStack() as stack:
-        prefect = await stack.enter_async_context(PrefectEngine())
         file = await stack.enter_async_context(SqliteFile(path, write=True))
         journal, archive, positions = SqliteJournal(file), SqliteArchive(file), SqlitePositions(file)
         cursor, clock = SqliteCursor(file), SystemClock()
         recordings = SqliteRecordings(file)
         letter_store = SqliteDeadLetters(file)
         dead_letters = DeadLetters(letter_store, clock)
-        prefect.unreadable_found = lambda run, error: dead_letters.note(Kind.RUN, run, error)
+        prefect = await stack.enter_async_context(
+            PrefectEngine(unreadable=lambda run, error: dead_letters.note(Kind.RUN, run, error))
+        )
         relays: list[Relay[Any]] = []
         talk = await connections.kafka(settings)
         if talk is not None:

@@ -21,6 +21,7 @@ from skald_bridge.adapters.prefect_deployments import (
     queue_name,
     refusal,
 )
+from skald_bridge.adapters.prefect_identity import Unreadable, unheard
 from skald_bridge.adapters.prefect_mapping import TASK_TAG
 from skald_bridge.domain.dependencies import HELD
 from skald_bridge.domain.documents import PRIORITY_LABEL
@@ -39,8 +40,8 @@ _HELD_FOR = _PAUSED_FOR = timedelta(days=10 * 365)
 class Commands(Choice):
     """The commands of the ``Engine`` port, all but the hot update."""
 
-    def __init__(self, connect: Connect | None = None) -> None:
-        super().__init__(connect)
+    def __init__(self, connect: Connect | None = None, *, unreadable: Unreadable = unheard) -> None:
+        super().__init__(connect, unreadable=unreadable)
         self._queues: set[tuple[str, str]] = set()
         self._making = asyncio.Lock()
         self._asking = asyncio.Lock()

@@ -19,19 +19,25 @@ from skald_bridge.domain.ids import TaskId
 from skald_work_pools.pages import batches
 
 REMEMBERED = 50_000
+Unreadable = Callable[[str, Exception], object]
+
+
+def unheard(_run: str, _error: Exception) -> None:
+    return
 
 
 class Identity(PrefectApi):
     """Finds runs by task; a pair never changes, so each is asked for once."""
 
-    def __init__(self, connect: Connect | None = None) -> None:
+    def __init__(self, connect: Connect | None = None, *, unreadable: Unreadable = unheard) -> None:
+        """``unreadable`` hears of runs that Prefect has and cannot show, or that cannot be understood; often of the
+        same."""
         super().__init__(connect)
+        self._tell_unreadable = unreadable
         self._runs: FIFOCache[TaskId, str] = FIFOCache(REMEMBERED)
         self._tasks_of: FIFOCache[str, TaskId] = FIFOCache(REMEMBERED)
         self._pools_of: FIFOCache[str, str | None] = FIFOCache(REMEMBERED)
         self._unreadable: FIFOCache[TaskId, str] = FIFOCache(REMEMBERED)
-        self.unreadable_found: Callable[[str, Exception], object] = lambda _run, _error: None
-        """Hears of runs that Prefect has and cannot show, or that cannot be understood; often of the same."""
 
     def is_unreadable(self, task: TaskId) -> bool:
         return task in self._unreadable
@@ -43,7 +49,7 @@ class Identity(PrefectApi):
     def _leave_out(self, run: str, error: Exception) -> None:
         task = self._tasks_of.get(run) or TaskId(run)
         self._unreadable[task] = run
-        self.unreadable_found(run, error)
+        self._tell_unreadable(run, error)
 
     def learn(self, runs: Iterable[Mapping[str, Any]]) -> None:
         """Remember whose these runs are, Prefect's JSON of each."""

@@ -16,6 +16,7 @@ from skald_bridge.adapters.prefect_deployments import (
     parameters_of,
     refusal,
 )
+from skald_bridge.adapters.prefect_identity import Unreadable, unheard
 from skald_bridge.adapters.prefect_mapping import attachments_of
 from skald_bridge.adapters.prefect_update_channel import Answer, Talk
 from skald_bridge.domain.errors import NotFound, Rejected, SkaldError, Unavailable
@@ -43,8 +44,8 @@ SOON_SECONDS = 0.25
 class Updates(Commands):
     """``Engine.update`` and ``Engine.restart``."""
 
-    def __init__(self, connect: Connect | None = None) -> None:
-        super().__init__(connect)
+    def __init__(self, connect: Connect | None = None, *, unreadable: Unreadable = unheard) -> None:
+        super().__init__(connect, unreadable=unreadable)
         self._pool_ids: dict[str, str] = {}
         self._talk = Talk(lambda: self.connection)
 
