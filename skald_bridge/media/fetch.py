@@ -57,7 +57,7 @@ def to_file(
                     continue
                 if seconds is not None and item.picture and writer.seconds >= seconds:
                     break
-                writer.write(item.packet, picture=item.picture)
+                writer.write(item.packet, picture=item.picture, base=item.base)
                 if on_progress is not None and item.picture:
                     on_progress(writer.seconds)
             if not writer.pictures:

@@ -35,31 +35,25 @@ class Resume:
     at: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Item:
-    """A packet, its times on the connection's timeline. ``at``: when it is decoded, in seconds.
+    """A packet, its times on the connection's timeline, in seconds.
 
-    ``shown``: the time that the source itself gives the picture. ``jumped``: the source's clock was set before it;
-    ``changed``: its pictures are of another kind than those before. ``arrived``: monotonic.
+    ``at``: when it is decoded; ``presented``: when it is shown or heard; ``base``: one of its ticks. ``shown``: the
+    time that the source itself gives the picture. ``jumped``: the source's clock was set before it; ``changed``:
+    its pictures are of another kind than those before. ``arrived``: monotonic.
     """
 
     packet: Any
     picture: bool
+    key: bool
     at: float
-    shown: float
+    presented: float
+    base: float
     arrived: float
+    shown: float = 0.0
     jumped: bool = False
     changed: bool = False
-
-    @property
-    def presented(self) -> float:
-        """When it is shown or heard, in seconds of the timeline."""
-        ticks = self.packet.pts if self.packet.pts is not None else self.packet.dts
-        return float(ticks * self.packet.time_base)
-
-    @property
-    def key(self) -> bool:
-        return self.picture and bool(self.packet.is_keyframe)
 
 
 class Intake:
@@ -128,7 +122,7 @@ class Intake:
             yield from self._merged(last=False)
         if self._encoder is not None:
             for made in self._encoder.finish():
-                self._push(self._item(made, picture=False, arrived=time.monotonic()))
+                self._push(self._encoded(made, time.monotonic()))
         yield from self._merged(last=True)
         if broken is not None:
             raise broken
@@ -150,6 +144,9 @@ class Intake:
             )
         self.key_frames = KeyFrames(tracks.picture)
         self._frame = 1 / float(tracks.picture.average_rate or tracks.picture.guessed_rate or 25)
+        self._bases = {True: float(tracks.picture.time_base)}
+        if tracks.sound is not None:
+            self._bases[False] = float(tracks.sound.time_base)
         self._timeline = Timeline(forward=tracks.rebased)
         self.sound, self._encoder = self._sound(tracks.sound)
         codecs = [self._codec, *([self._sound_codec] if self.sound is not None else [])]
@@ -181,32 +178,35 @@ class Intake:
             return
         now = time.monotonic()
         self.sounds += not picture
-        base = packet.time_base
-        shown = float((packet.pts if packet.pts is not None else packet.dts or 0) * base)
-        track = self._arrived.get(picture)
-        waited = (now - track if track is not None else 0.0) if self._source.live else None
+        base = self._bases[picture]
+        pts, dts = packet.pts, packet.dts
+        shown = (pts if pts is not None else dts or 0) * base
+        length = (packet.duration or 0) * base or (self._frame if picture else 0.0)
+        if dts is None:  # a camera that has not yet said what its clock shows
+            dts = pts if pts is not None else round(self._next(picture) / base)
+        before = self._arrived.get(picture, now)
         self._arrived[picture] = now
-        length = float((packet.duration or 0) * base) or (self._frame if picture else 0.0)
-        if packet.dts is None:  # a camera that has not yet said what its clock shows
-            packet.dts = packet.pts if packet.pts is not None else round(self._next(picture) / base)
-        placed = self._timeline.place(int(picture), float(packet.dts * base), length, waited)
+        waited = now - before if self._source.live else None
+        placed = self._timeline.place(int(picture), dts * base, length, waited)
         shift = round(placed.offset / base)
-        packet.dts += shift
-        if packet.pts is not None:
-            packet.pts += shift
-        begins = float(packet.dts * base)
-        first, last = self._span or (begins, begins)
-        self._span = (min(first, begins), max(last, begins + length))
+        packet.dts = dts = dts + shift
+        packet.pts = pts = dts if pts is None else pts + shift
+        at = dts * base
+        first, last = self._span or (at, at)
+        self._span = (min(first, at), max(last, at + length))
         if picture or self._encoder is None:
-            changed = picture and bool(packet.is_keyframe) and self.key_frames.changed(packet)
-            self._push(
-                self._item(
-                    packet, picture, now, shown=shown, jumped=picture and placed.jumped, changed=changed
-                )
-            )
+            key = picture and bool(packet.is_keyframe)
+            changed = key and self.key_frames.changed(packet)
+            jumped = picture and placed.jumped
+            self._push(Item(packet, picture, key, at, pts * base, base, now, shown, jumped, changed))
             return
-        for made in self._encoder.encode(packet, float(packet.pts * base) if packet.pts is not None else 0.0):
-            self._push(self._item(made, picture=False, arrived=now))
+        for made in self._encoder.encode(packet, pts * base):
+            self._push(self._encoded(made, now))
+
+    def _encoded(self, packet: Any, arrived: float) -> Item:
+        base = float(packet.time_base)
+        at = packet.dts * base
+        return Item(packet, False, False, at, at, base, arrived)
 
     def _next(self, picture: bool) -> float:
         lane = self._lanes[picture]
@@ -218,7 +218,7 @@ class Intake:
         if not picture:
             return False
         if self._seeks and self._resume.at is not None:
-            shown = float(packet.pts * packet.time_base)
+            shown = float(packet.pts * self._bases[True])
             if not self._skipped and shown > self._resume.at + self._frame / 2:
                 raise BadMedia(f"input {self._source.display!r} cannot be taken up where it broke off")
             self._skipped += 1
@@ -228,19 +228,6 @@ class Intake:
             self._skipped += 1
         self._skipping = not found
         return found
-
-    def _item(
-        self,
-        packet: Any,
-        picture: bool,
-        arrived: float,
-        *,
-        shown: float = 0.0,
-        jumped: bool = False,
-        changed: bool = False,
-    ) -> Item:
-        at = float(packet.dts * packet.time_base)
-        return Item(packet, picture, at, shown, arrived, jumped, changed)
 
     def _push(self, item: Item) -> None:
         lane = self._lanes[item.picture]

@@ -22,6 +22,7 @@ from skald_bridge.media.ordering import Ordering
 from skald_bridge.media.probe import TIMEOUT, explained, open_input
 
 _AHEAD = 256
+_BATCH, _BATCHES = 32, 4
 _LOOK_SECONDS = 0.5
 Packet: TypeAlias = "av.Packet[av.stream.Stream]"
 
@@ -68,7 +69,11 @@ class PacketReader:
         self._patience = patience
         self._timeout = timeout
         self._seek = seek
-        self._queue: queue.Queue[Packet | Exception | None] = queue.Queue(_AHEAD)
+        self._queue: queue.Queue[list[Packet] | Exception | None] = queue.Queue(
+            _AHEAD if source.path is None else _BATCHES
+        )
+        self._batch: list[Packet] = []
+        self._batch_size = _BATCH if source.path is not None else 1
         self._opened: queue.Queue[Tracks | Exception] = queue.Queue(1)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._read, name="packets", daemon=True)
@@ -109,7 +114,7 @@ class PacketReader:
                 return
             if isinstance(item, Exception):
                 raise item
-            yield item
+            yield from item
 
     def _read(self) -> None:
         file: HttpFile | None = None
@@ -136,8 +141,11 @@ class PacketReader:
                 self._pump(container, tracks, ordering)
             except av.error.FFmpegError as error:
                 self._all(ordering.flush())
+                self._hand_on()
                 self._put(explained(error, self._source, during="reading"))
             except Exception as error:
+                self._all(ordering.flush())
+                self._hand_on()
                 self._put(error)
             while not self._closing.wait(_LOOK_SECONDS):
                 pass  # the consumer still uses the tracks as templates
@@ -158,13 +166,21 @@ class PacketReader:
         for packet in container.demux(*wanted):
             if not self._all(ordering.push(packet)):
                 return
-        if self._all(ordering.flush()):
+        if self._all(ordering.flush()) and self._hand_on():
             self._put(None)
 
     def _all(self, packets: list[Packet]) -> bool:
-        return all(self._put(packet) for packet in packets)
+        """Hand packets on: a file's several at once, a camera's as they come."""
+        self._batch += packets
+        if len(self._batch) < self._batch_size:
+            return not self._closing.is_set()
+        return self._hand_on()
 
-    def _put(self, item: Packet | Exception | None) -> bool:
+    def _hand_on(self) -> bool:
+        batch, self._batch = self._batch, []
+        return not batch or self._put(batch)
+
+    def _put(self, item: list[Packet] | Exception | None) -> bool:
         """Whether the consumer is still there; waits while it is busy."""
         while not self._closing.is_set():
             with contextlib.suppress(queue.Full):

@@ -121,8 +121,8 @@ class Segmenter:
     def _write(self, item: Item) -> None:
         assert self._writer is not None
         try:
-            length = float((item.packet.duration or 0) * item.packet.time_base)
-            self._writer.write(item.packet, picture=item.picture)
+            length = (item.packet.duration or 0) * item.base
+            self._writer.write(item.packet, picture=item.picture, base=item.base)
         except Exception:
             self._writer.discard()
             self._writer = None

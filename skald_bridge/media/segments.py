@@ -6,7 +6,6 @@ import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ _FORMATS: Mapping[str, tuple[str, dict[str, str]]] = {
     "mkv": ("matroska", {}),
     "ts": ("mpegts", {}),
 }
-_SHORTEST = Fraction(1, 1000)  # seconds between two packets: Matroska's clock has no shorter ones
+_SHORTEST = 0.001  # seconds between two packets: Matroska's clock has no shorter ones
 
 
 @dataclass(frozen=True)
@@ -64,11 +63,13 @@ class SegmentWriter:
         """
         self.path = path
         self.pictures = 0
+        self._container = container
         form, options = _FORMATS[container]
         self._start = start
         self._heard: float | None = None
         self._shown: tuple[float, float] | None = None
         self._last_dts: dict[bool, int] = {}
+        self._offsets: dict[bool, int] = {}
         self._picture_length = 1 / float(picture.average_rate or picture.guessed_rate or 25)
         with naming_full_disk(path.parent):
             self._output: av.container.OutputContainer = av.open(str(path), "w", format=form, options=options)
@@ -112,36 +113,41 @@ class SegmentWriter:
         """From the first picture to the end of the last, so far."""
         return self._shown[1] - self._shown[0] if self._shown else 0.0
 
-    def write(self, packet: Any, *, picture: bool) -> None:
+    def write(self, packet: Any, *, picture: bool, base: float) -> None:
         """Append ``packet``, with its times on one timeline; one that is a little out of order is moved.
+
+        ``base``: one of its ticks, in seconds.
 
         Raises:
             DiskFull: no space; the file is of no use, see ``discard``.
         """
-        base: Fraction = packet.time_base
-        assert packet.dts is not None
-        pts = packet.pts if packet.pts is not None else packet.dts
+        pts: int = packet.pts
         if self._start is None:
-            self._start = float(pts * base)
-        offset = round(self._start / base)
+            self._start = pts * base
+        offset = self._offsets.get(picture)
+        if offset is None:
+            offset = self._offsets[picture] = round(self._start / base)
         dts = packet.dts - offset
         if (last := self._last_dts.get(picture)) is not None and dts <= last:
             dts = last + max(1, math.ceil(_SHORTEST / base))
-        self._last_dts[picture] = dts
-        packet.dts = dts
-        packet.pts = max(pts - offset, dts)
+        self._last_dts[picture] = packet.dts = dts
+        packet.pts = pts = max(pts - offset, dts)
         if picture:
-            self._picture_taken(packet)
+            self._picture_taken(packet, pts, base)
         elif self._heard is None:
-            self._heard = float(packet.pts * base)
+            self._heard = pts * base
         packet.stream = self._picture if picture else self._sound
-        with naming_full_disk(self.path.parent):
+        try:
             self._output.mux(packet)
+        except OSError:
+            with naming_full_disk(self.path.parent):
+                raise
 
-    def _picture_taken(self, packet: Any) -> None:
-        base = packet.time_base
-        packet.duration = packet.duration or round(self._picture_length / base)
-        first, last = float(packet.pts * base), float((packet.pts + packet.duration) * base)
+    def _picture_taken(self, packet: Any, pts: int, base: float) -> None:
+        duration = packet.duration
+        if not duration:
+            duration = packet.duration = round(self._picture_length / base)
+        first, last = pts * base, (pts + duration) * base
         known = self._shown or (first, last)
         self._shown = (min(known[0], first), max(known[1], last))
         self.pictures += 1
@@ -165,7 +171,9 @@ class SegmentWriter:
     def _content(self) -> Content:
         begin = self._shown[0] if self._shown else 0.0
         kinds: tuple[Kind, ...] = ("video",) if self._heard is None else ("video", "audio")
-        starts = (0.0,) if self._heard is None else (0.0, self._heard - begin)
+        # in mp4 an edit list hides what lies before the start
+        heard = max(self._heard or 0.0, 0.0) if self._container == "mp4" else self._heard or 0.0
+        starts = (0.0,) if self._heard is None else (0.0, heard - begin)
         return Content(self.pictures, self.seconds, kinds, starts, self._size)
 
     def discard(self) -> None:
