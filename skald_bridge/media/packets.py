@@ -22,7 +22,6 @@ from skald_bridge.media.ordering import Ordering
 from skald_bridge.media.probe import TIMEOUT, explained, open_input
 
 _AHEAD = 256
-_BATCH, _BATCHES = 32, 4
 _LOOK_SECONDS = 0.5
 Packet: TypeAlias = "av.Packet[av.stream.Stream]"
 
@@ -45,12 +44,16 @@ class Tracks:
     rebased: bool
     in_decoding_order: bool
 
+    @property
+    def wanted(self) -> list[Any]:
+        return [self.picture] if self.sound is None else [self.picture, self.sound]
+
 
 class PacketReader:
     """One connection to a source: picture and, where there is one, the first sound that can be decoded.
 
-    As a context manager; leaving it hangs up. A read stuck in the library ends with its timeout, on the
-    reader's own daemon thread.
+    As a context manager; leaving it hangs up. Only a file on disk is read on the caller's thread. A read stuck in
+    the library ends with its timeout, on the reader's own daemon thread.
     """
 
     def __init__(
@@ -69,21 +72,21 @@ class PacketReader:
         self._patience = patience
         self._timeout = timeout
         self._seek = seek
-        self._queue: queue.Queue[list[Packet] | Exception | None] = queue.Queue(
-            _AHEAD if source.path is None else _BATCHES
-        )
-        self._batch: list[Packet] = []
-        self._batch_size = _BATCH if source.path is not None else 1
+        self._queue: queue.Queue[Packet | Exception | None] = queue.Queue(_AHEAD)
+        self._local: tuple[av.container.InputContainer, Tracks] | None = None
         self._opened: queue.Queue[Tracks | Exception] = queue.Queue(1)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._read, name="packets", daemon=True)
 
     def __enter__(self) -> PacketReader:
-        self._thread.start()
+        if self._source.path is None:
+            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
+        if self._local is not None:
+            self._local[0].close()
 
     def tracks(self) -> Tracks:
         """The tracks read; waits until the source is open.
@@ -91,6 +94,14 @@ class PacketReader:
         Raises:
             BadMedia, Unanswered: it cannot be opened, or has no picture.
         """
+        if self._source.path is not None:
+            container = open_input(self._source)
+            try:
+                self._local = container, chosen(container, self._source)
+            except BaseException:
+                container.close()
+                raise
+            return self._local[1]
         while True:
             with contextlib.suppress(queue.Empty):
                 opened = self._opened.get(timeout=_LOOK_SECONDS)
@@ -104,6 +115,9 @@ class PacketReader:
         Raises:
             BadMedia, Unanswered: the source broke off.
         """
+        if self._local is not None:
+            yield from self._from_disk(*self._local)
+            return
         while True:
             try:
                 item = self._queue.get(timeout=_LOOK_SECONDS)
@@ -114,7 +128,18 @@ class PacketReader:
                 return
             if isinstance(item, Exception):
                 raise item
-            yield from item
+            yield item
+
+    def _from_disk(self, container: av.container.InputContainer, tracks: Tracks) -> Iterator[Packet]:
+        """A disk does not keep anybody waiting: no thread is needed, which would cost more than the copying."""
+        ordering = Ordering(tracks.picture, decode=tracks.in_decoding_order)
+        try:
+            for packet in container.demux(*tracks.wanted):
+                yield from ordering.push(packet)
+        except av.error.FFmpegError as error:
+            yield from ordering.flush()
+            raise explained(error, self._source, during="reading") from None
+        yield from ordering.flush()
 
     def _read(self) -> None:
         file: HttpFile | None = None
@@ -141,11 +166,9 @@ class PacketReader:
                 self._pump(container, tracks, ordering)
             except av.error.FFmpegError as error:
                 self._all(ordering.flush())
-                self._hand_on()
                 self._put(explained(error, self._source, during="reading"))
             except Exception as error:
                 self._all(ordering.flush())
-                self._hand_on()
                 self._put(error)
             while not self._closing.wait(_LOOK_SECONDS):
                 pass  # the consumer still uses the tracks as templates
@@ -153,34 +176,24 @@ class PacketReader:
     def _in(self, file: HttpFile) -> av.container.InputContainer:
         """The video in ``file``; it may lead nowhere else."""
         options = {**self._source.options, "protocol_whitelist": "", "format_whitelist": FILE_FORMATS}
-        options |= {
-            "skip_estimate_duration_from_pts": "1"
-        }  # else the end is fetched first, then the beginning
+        # else the end is fetched first, then the beginning
+        options |= {"skip_estimate_duration_from_pts": "1"}
         try:
             return av.open(file, "r", options=options)
         except av.error.FFmpegError as error:
             raise explained(error, replace(self._source, path=Path(self._source.display))) from None
 
     def _pump(self, container: av.container.InputContainer, tracks: Tracks, ordering: Ordering) -> None:
-        wanted = [tracks.picture, *([tracks.sound] if tracks.sound is not None else [])]
-        for packet in container.demux(*wanted):
+        for packet in container.demux(*tracks.wanted):
             if not self._all(ordering.push(packet)):
                 return
-        if self._all(ordering.flush()) and self._hand_on():
+        if self._all(ordering.flush()):
             self._put(None)
 
     def _all(self, packets: list[Packet]) -> bool:
-        """Hand packets on: a file's several at once, a camera's as they come."""
-        self._batch += packets
-        if len(self._batch) < self._batch_size:
-            return not self._closing.is_set()
-        return self._hand_on()
+        return all(self._put(packet) for packet in packets)
 
-    def _hand_on(self) -> bool:
-        batch, self._batch = self._batch, []
-        return not batch or self._put(batch)
-
-    def _put(self, item: list[Packet] | Exception | None) -> bool:
+    def _put(self, item: Packet | Exception | None) -> bool:
         """Whether the consumer is still there; waits while it is busy."""
         while not self._closing.is_set():
             with contextlib.suppress(queue.Full):
