@@ -18,7 +18,7 @@ from skald_bridge.media.key_frames import KeyFrames
 from skald_bridge.media.packets import PacketReader, Tracks
 from skald_bridge.media.probe import TIMEOUT
 from skald_bridge.media.sound import AacEncoder
-from skald_bridge.media.timeline import Timeline
+from skald_bridge.media.source_clock import SourceClock
 
 _LATEST = 1.0
 """Seconds of one track that wait for the other."""
@@ -147,7 +147,7 @@ class Intake:
         self._bases = {True: float(tracks.picture.time_base)}
         if tracks.sound is not None:
             self._bases[False] = float(tracks.sound.time_base)
-        self._timeline = Timeline(forward=tracks.rebased)
+        self._clock = SourceClock(forward=tracks.rebased)
         self.sound, self._encoder = self._sound(tracks.sound)
         codecs = [self._codec, *([self._sound_codec] if self.sound is not None else [])]
         self.codec = "/".join(codecs)
@@ -187,7 +187,7 @@ class Intake:
         before = self._arrived.get(picture, now)
         self._arrived[picture] = now
         waited = now - before if self._source.live else None
-        placed = self._timeline.place(int(picture), dts * base, length, waited)
+        placed = self._clock.place(int(picture), dts * base, length, waited)
         shift = round(placed.offset / base)
         packet.dts = dts = dts + shift
         packet.pts = pts = dts if pts is None else pts + shift

@@ -13,7 +13,7 @@ from skald_bridge.media import parameters
 
 
 @dataclass(frozen=True)
-class Geometry:
+class PictureHeader:
     """Size in pixels and header of a picture track, as a key frame describes them."""
 
     width: int
@@ -30,7 +30,7 @@ class KeyFrames:
         self._codec: str = context.codec.canonical_name
         self._length_size = parameters.length_size(self._codec, context.extradata)
         self._sets = parameters.described(self._codec, context.extradata)
-        self.geometry: Geometry | None = None
+        self.geometry: PictureHeader | None = None
 
     def changed(self, packet: Any) -> bool:
         """Whether this key frame describes its pictures otherwise than what came before; sets ``geometry``."""
@@ -53,7 +53,7 @@ class KeyFrames:
         self._sets = sets
         size = self.size(packet, extradata)
         if size is not None:
-            self.geometry = Geometry(*size, extradata)
+            self.geometry = PictureHeader(*size, extradata)
         return True
 
     def size(self, packet: Any, extradata: bytes | None = None) -> tuple[int, int] | None:

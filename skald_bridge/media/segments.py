@@ -18,7 +18,7 @@ from skald_bridge.media.boxes import incomplete
 from skald_bridge.media.carriage import Container, remedy_for_picture
 from skald_bridge.media.comparison import Content, Kind
 from skald_bridge.media.errors import BadMedia, naming_full_disk
-from skald_bridge.media.key_frames import Geometry
+from skald_bridge.media.key_frames import PictureHeader
 from skald_bridge.media.sound import AacEncoder
 
 _FORMATS: Mapping[str, tuple[str, dict[str, str]]] = {
@@ -53,7 +53,7 @@ class SegmentWriter:
         sound: Any | AacEncoder | None = None,
         *,
         start: float | None = None,
-        geometry: Geometry | None = None,
+        geometry: PictureHeader | None = None,
     ) -> None:
         """``picture``, ``sound``: the tracks that are copied, or the encoder whose packets will come.
 
@@ -87,7 +87,7 @@ class SegmentWriter:
                 remedy=remedy_for_picture(container, codec),
             ) from error
 
-    def _add_picture(self, template: Any, container: Container, geometry: Geometry | None) -> Any:
+    def _add_picture(self, template: Any, container: Container, geometry: PictureHeader | None) -> Any:
         stream: Any = self._output.add_stream_from_template(template, opaque=True)
         context = stream.codec_context
         if geometry is not None:

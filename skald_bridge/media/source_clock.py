@@ -29,7 +29,7 @@ class Placed:
 
 
 @dataclass
-class Timeline:
+class SourceClock:
     """Where each packet lies. ``forward``: whether a leap ahead is taken for a clock that jumped.
 
     A gap in a container whose times are kept (mp4, Matroska) is a gap; in a transport stream and from a camera
