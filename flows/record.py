@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 
-from prefect import get_run_logger
+from prefect import get_run_logger, runtime
 from prefect.artifacts import create_table_artifact
 from pydantic import Field
 
@@ -20,9 +19,9 @@ from skald_bridge.authoring import (
     recorded,
     task_type,
 )
-from skald_bridge.media.errors import naming_full_disk
-from skald_bridge.media.recorder import Recorder, Recording, Segment
-from skald_bridge.media.segments import Container
+from skald_bridge.media.carriage import Container
+from skald_bridge.media.recorder import Recorder
+from skald_bridge.media.recording import Recording, Segment
 from skald_bridge.media.stores import bad_input_is_final, output_folder, resolve, store_named
 
 
@@ -52,7 +51,11 @@ class RecordAttachments(Attachments):
     output: str = Field("", title="Output", description="Folder in the store; empty: record/ID.")
     container: Container = Field("mp4", title="Container", description="mkv holds what mp4 cannot.")
     give_up_after: float = Field(
-        30, gt=0, title="Give up after", description="Seconds without a picture until the task fails."
+        30,
+        gt=0,
+        title="Give up after",
+        description="Seconds without a recorded picture. The task fails if nobody answers for so long, or if the "
+        "third connection in a row brings no picture that lasts.",
     )
     own_speed: bool = Field(
         False, title="At its own speed", description="Read a file no faster than it plays, as a camera would."
@@ -62,7 +65,10 @@ class RecordAttachments(Attachments):
 
 @task_type(name="record", needs=Needs(cpus=0.25, memory=200_000_000), retries=3, retry_delay_seconds=5)
 def record(attachments: RecordAttachments) -> dict[str, object]:
-    """Returns the recording: its segments, their names in the store and lengths in seconds."""
+    """Returns the recording: its segments, their names in the store and lengths in seconds, and what is missing.
+
+    A further try of the same task goes on where the one before it stopped.
+    """
     log = get_run_logger()
     settings = live(attachments)
 
@@ -98,15 +104,14 @@ def record(attachments: RecordAttachments) -> dict[str, object]:
                 own_speed=attachments.own_speed,
                 on_change=heard,
                 on_segment=kept,
+                task=str(runtime.flow_run.get_id() or ""),
             )
             try:
                 made = recorder.run()
             finally:
                 all_recorded()
-            index = scratch / "recording.json"
-            with naming_full_disk(store.url(folder)):
-                index.write_text(json.dumps(made.json(), indent=1))
-                store.publish(index, f"{folder}/recording.json")
+    for warning in made.warnings:
+        log.warning("%s", warning)
     create_table_artifact(
         key="recording", table=[vars(segment) for segment in made.segments], description=store.url(folder)
     )

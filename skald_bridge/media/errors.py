@@ -18,6 +18,10 @@ class Unanswered(Unavailable):
     """Nobody answers at the input's address, or it stopped answering."""
 
 
+class Stalled(Unanswered):
+    """The input's address is there and sends, but nothing of which a picture could be recorded."""
+
+
 class DiskFull(SkaldError):
     """No space where media are written."""
 

@@ -9,7 +9,7 @@ from skald_blocks import MediaStore
 from skald_bridge.domain.errors import InvalidInput, NotFound
 from skald_bridge.media.errors import BadMedia
 from skald_bridge.media.inputs import Policy, Source, Stored, check, local_source
-from skald_bridge.media.packets import PacketReader
+from skald_bridge.media.intake import Intake
 from skald_bridge.media.segments import SegmentWriter
 
 
@@ -43,21 +43,24 @@ def to_file(
         raise InvalidInput(
             f"input {source.display!r} is live and has no end", remedy="Give seconds: how long to record."
         )
-    with PacketReader(source) as reader:
-        writer = SegmentWriter(folder / "fetched.mkv", "mkv", reader.streams())
+    with Intake(source, "mkv") as intake:
+        writer = SegmentWriter(
+            folder / "fetched.mkv",
+            "mkv",
+            intake.tracks.picture,
+            intake.sound,
+            geometry=intake.key_frames.geometry,
+        )
         try:
-            begun = False
-            for packet in reader.packets():
-                picture = packet.stream.type == "video"
-                begun = begun or (picture and packet.is_keyframe)
-                if not begun:
+            for item in intake.items():
+                if item is None or not (writer.pictures or item.key):
                     continue
-                if seconds is not None and picture and writer.seconds >= seconds:
+                if seconds is not None and item.picture and writer.seconds >= seconds:
                     break
-                writer.write(packet)
-                if on_progress is not None and picture:
+                writer.write(item.packet, picture=item.picture, base=item.base)
+                if on_progress is not None and item.picture:
                     on_progress(writer.seconds)
-            if not begun:
+            if not writer.pictures:
                 raise BadMedia(f"input {source.display!r} sent no key frame", remedy="Check the camera.")
             return local_source(writer.close().path)
         except BaseException:

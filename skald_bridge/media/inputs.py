@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,8 @@ from urllib.parse import unquote, urlsplit
 
 from skald_blocks.media_store import MediaStoreError, checked_name, skald_home
 from skald_bridge.domain.errors import InvalidInput
-from skald_bridge.media.redact import redact
+from skald_bridge.media.credentials import with_encoded_credentials
+from skald_bridge.media.redact import redact_input
 
 ROOTS_ENV = "SKALD_MEDIA_ROOTS"
 SCHEMES_ENV = "SKALD_MEDIA_SCHEMES"
@@ -31,12 +33,12 @@ _PROTOCOLS = {
     "http": "http,https,httpproxy,tcp,tls,crypto",
     "https": "https,httpproxy,tcp,tls,crypto",
 }
-_FILE_FORMATS = (
+FILE_FORMATS = (
     "mov,mp4,matroska,webm,mpegts,mpeg,mpegvideo,m4v,avi,flv,asf,mxf,nut,ogg,ivf,h264,hevc,av1,obu,"
-    "yuv4mpegpipe,gif,wav,mp3,aac,flac,gxf,rm,dv"
+    "mjpeg,mpjpeg,yuv4mpegpipe,gif,wav,mp3,aac,flac,gxf,rm,dv"
 )
 _FORMATS = {"rtsp": "rtsp,rtp,sdp", "rtsps": "rtsp,rtp,sdp"}
-_PROTOCOL_LIKE = re.compile(r"^([^/]*?):")
+_PROTOCOL_LIKE = re.compile(r"^([A-Za-z][A-Za-z0-9+.,-]*):")
 
 
 @dataclass(frozen=True)
@@ -115,9 +117,9 @@ def decide(text: str, policy: Policy, *, name: str = "input") -> Local | Stored 
     Raises:
         InvalidInput: the kind is not let in.
     """
-    if not text or not text.isprintable() or text != text.strip():
+    if not text.strip() or any(unicodedata.category(each) in ("Cc", "Cs") for each in text):
         raise _refused(
-            name, text, "is empty or holds characters that no path has", "Give a path, store:NAME or a URL."
+            name, text, "is empty or holds control characters", "Give a path, store:NAME or a URL."
         )
     if text.startswith("-"):
         raise _refused(name, text, "looks like an option", "Write ./ before it if it is a file's name.")
@@ -137,6 +139,7 @@ def decide(text: str, policy: Policy, *, name: str = "input") -> Local | Stored 
         )
     if scheme == "file":
         return Local(_file_path(text, name) if match else text)
+    text = with_encoded_credentials(text)
     try:
         parts = urlsplit(text)
         complete = bool(parts.hostname) and parts.port != 0
@@ -165,22 +168,22 @@ def check(text: str, policy: Policy, *, name: str = "input") -> Source | Stored:
 
 def local_source(path: Path) -> Source:
     """A local file that was let in, or that this process made itself."""
-    options = {"protocol_whitelist": _LOCAL_PROTOCOLS, "format_whitelist": _FILE_FORMATS}
+    options = {"protocol_whitelist": _LOCAL_PROTOCOLS, "format_whitelist": FILE_FORMATS}
     return Source(f"file:{path}", str(path), options, path)
 
 
 def remote_source(url: str, scheme: str) -> Source:
     options = {
         "protocol_whitelist": _PROTOCOLS[scheme],
-        "format_whitelist": _FORMATS.get(scheme, f"{_FILE_FORMATS},hls,dash"),
+        "format_whitelist": _FORMATS.get(scheme, f"{FILE_FORMATS},hls,dash"),
     }
     if scheme.startswith("rtsp"):
-        options |= {"rtsp_transport": "tcp"}
-    return Source(url, redact(url), options)
+        options |= {"rtsp_transport": "tcp+udp", "rtsp_flags": "prefer_tcp"}
+    return Source(url, redact_input(url), options)
 
 
 def _refused(name: str, text: str, why: str, remedy: str) -> InvalidInput:
-    return InvalidInput(f"{name} {redact(text)!r} {why}", remedy=remedy)
+    return InvalidInput(f"{name} {redact_input(text)!r} {why}", remedy=remedy)
 
 
 def _file_path(text: str, name: str) -> str:
@@ -190,7 +193,7 @@ def _file_path(text: str, name: str) -> str:
         host, _, path = rest[2:].partition("/")
         rest = f"/{path}" if host in ("", "localhost") else ""
     path = unquote(rest)
-    if not path.startswith("/") or not path.isprintable():
+    if not path.startswith("/") or any(unicodedata.category(each) in ("Cc", "Cs") for each in path):
         raise _refused(name, text, "is not a complete file URL", "Write file:///PATH.")
     return path
 

@@ -65,7 +65,7 @@ def test_a_container_that_cannot_hold_the_input_names_the_remedy(store, tmp_path
         target.mux(stream.encode())
     with pytest.raises(InvalidInput, match="container 'mp4' cannot hold") as error:
         Recorder(local_source(path), store, "x", segment_seconds=lambda: 60).run()
-    assert error.value.remedy == "Use container mkv."
+    assert error.value.remedy == "Transcode it: the task type transcode makes H.264 of wmv2."
     assert store.list() == []
 
 

@@ -1,0 +1,142 @@
+"""Where one connection's packets go: into the segment under way, or the next."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skald_bridge.media.intake import Intake, Item, Resume
+from skald_bridge.media.seen import Seen
+from skald_bridge.media.segments import SegmentWriter
+
+if TYPE_CHECKING:
+    from skald_bridge.media.recorder import Recorder
+
+_PRIMING = 0.15
+"""Seconds before the first picture that an encoder's first packets of sound may take: nothing to be heard."""
+_EARLY_SOUND = 4000  # packets of sound before the first picture of a file
+
+
+class Segmenter:
+    """The segment under way within one connection.
+
+    A segment begins with a key frame; one that is long enough, that lies beyond a jump of the source's clock, or
+    whose pictures are of another kind begins the next.
+    """
+
+    def __init__(self, recorder: Recorder, intake: Intake, scratch: Path, seen: Seen) -> None:
+        self._recorder = recorder
+        self._intake = intake
+        self._scratch = scratch
+        self._seen = seen
+        self._writer: SegmentWriter | None = None
+        self._name = ""
+        self._begins = 0.0  # of the segment, on the connection's timeline
+        self._began = datetime.now(UTC)
+        self._since = time.monotonic()
+        self._first: float | None = None
+        self._jumped = False
+        self._early: deque[Item] = deque(maxlen=_EARLY_SOUND)
+        resume = recorder.recording.resume
+        self._pictures = resume.pictures if resume is not None else 0  # of the source, up to here
+        self._times_unique = True
+
+    def take(self, item: Item) -> bool:
+        """Write one packet; ``False`` when the recording is long enough."""
+        self._jumped = self._jumped or item.jumped
+        self._times_unique = self._times_unique and not item.jumped
+        if self._writer is not None and item.picture:
+            if self._recorder.enough(self._writer.seconds):
+                return False
+            if item.changed or (item.key and (self._jumped or self._due(self._writer))):
+                self.finish()
+        if self._writer is None and not self._begin(item):
+            return True
+        assert self._writer is not None
+        if self._recorder.own_speed:
+            self._first = item.presented if self._first is None else self._first
+            time.sleep(max(0.0, self._since + item.presented - self._first - time.monotonic()))
+        self._write(item)
+        return True
+
+    def finish(self, *, whole: bool = True) -> None:
+        """Publish the segment under way; ``whole=False``: the source broke off in it."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        if whole:
+            self._recorder.ended_at(self._pictures)
+        if writer.pictures and not self._intake.tracks.whole:
+            self._recorder.back(self._seen)
+        if writer.pictures and self._recorder.live:
+            taken = self._seen.taken(self._begins)
+            self._began = datetime.now(UTC) - timedelta(seconds=time.monotonic() - taken)
+        self._recorder.keep(writer, self._name, self._began, self._intake.codec, whole=whole)
+
+    def _due(self, writer: SegmentWriter) -> bool:
+        return writer.seconds >= self._recorder.segment_seconds()
+
+    def _begin(self, item: Item) -> bool:
+        """Whether a segment is under way now: only a key frame begins one."""
+        if not item.picture:
+            if not self._recorder.live and not self._seen.pictures:
+                self._early.append(item)
+            return False
+        if not item.key or (self._recorder.live and not self._decodable(item)):
+            self._pictures += 1
+            self._seen.other_pictures += not item.key
+            return False
+        self._jumped = False
+        self._began = datetime.now(UTC)
+        self._begins = item.at
+        self._name = self._recorder.next_name(self._began)
+        path = self._scratch / self._name.rpartition("/")[2]
+        intake = self._intake
+        picture, sound = intake.tracks.picture, intake.sound
+        place = Resume(self._pictures, item.shown if self._times_unique else None)
+        early, self._early = self._early, deque(maxlen=_EARLY_SOUND)
+        self._writer = SegmentWriter(
+            path,
+            self._recorder.container,
+            picture,
+            sound,
+            start=_start(item, early[0] if early else None),
+            geometry=intake.key_frames.geometry,
+        )
+        self._recorder.begun(place, self._scratch)
+        for each in early:
+            self._write(each)
+        return True
+
+    def _decodable(self, item: Item) -> bool:
+        """Whether a camera's key frame is one; packets that only call themselves so are no pictures."""
+        if self._intake.key_frames.size(item.packet) is not None:
+            return True
+        self._seen.undecodable += 1
+        return False
+
+    def _write(self, item: Item) -> None:
+        assert self._writer is not None
+        try:
+            length = (item.packet.duration or 0) * item.base
+            self._writer.write(item.packet, picture=item.picture, base=item.base)
+        except Exception:
+            self._writer.discard()
+            self._writer = None
+            raise
+        if item.picture:
+            self._pictures += 1
+            self._seen.recorded(item.arrived, item.at, length)
+            self._recorder.recorded_picture()
+            self._intake.sounds = 0
+
+
+def _start(picture: Item, sound: Item | None) -> float:
+    """Where a segment begins: with its picture, or with sound that begins well before it."""
+    begins = picture.presented
+    if sound is not None and sound.presented < begins - _PRIMING:
+        return sound.presented
+    return begins
