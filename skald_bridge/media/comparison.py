@@ -63,19 +63,32 @@ def compare(read: Content, made: Content, intended: Intended) -> list[str]:
 
 
 def together(parts: Sequence[Content]) -> Content:
-    """Parts that follow each other, as one content; the outer starts and ends are those of the whole.
+    """Parts that follow each other, as one content; a sound may begin or end within them.
 
     Raises:
         ValueError: there are no parts.
     """
-    first, last = parts[0], parts[-1]
-    before = sum(part.seconds for part in parts[:-1])
-    return replace(
-        first,
-        pictures=sum(part.pictures for part in parts),
-        seconds=before + last.seconds,
-        ends=tuple(before + end for end in last.ends) if last.streams == first.streams else (),
-    )
+    if not parts:
+        raise ValueError("no parts")
+    whole = parts[0]
+    for part in parts[1:]:
+        sounding = whole if "audio" in whole.streams else part
+        known = all(len(each.starts) == len(each.ends) == len(each.streams) for each in (whole, part))
+        starts, ends = [0.0], [whole.seconds + part.seconds]
+        if known and "audio" in sounding.streams:
+            since = 0.0 if sounding is whole else whole.seconds
+            starts.append(since + (_at(sounding.streams, sounding.starts) or 0.0))
+            until = _at(part.streams, part.ends)
+            ends.append(whole.ends[1] if until is None else whole.seconds + until)
+        whole = replace(
+            whole,
+            pictures=whole.pictures + part.pictures,
+            seconds=whole.seconds + part.seconds,
+            streams=sounding.streams,
+            starts=tuple(starts) if known else (),
+            ends=tuple(ends) if known else (),
+        )
+    return whole
 
 
 def _sound(read: Content, made: Content, intended: Intended) -> list[str]:
@@ -95,7 +108,9 @@ def _sound(read: Content, made: Content, intended: Intended) -> list[str]:
 
 
 def _at(streams: Sequence[Kind], times: Sequence[float]) -> float | None:
-    return times[streams.index("audio")] if len(times) == len(streams) else None
+    """The sound's of ``times``."""
+    known = len(times) == len(streams) and "audio" in streams
+    return times[streams.index("audio")] if known else None
 
 
 def _count(pictures: int) -> str:

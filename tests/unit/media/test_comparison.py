@@ -69,3 +69,12 @@ def test_parts_are_one_content():
     assert compare(READ, together([part, lost, part, part, lost]), Intended()) == [
         "expected 250 pictures, made 246"
     ]
+
+
+def test_a_sound_that_begins_in_a_later_part():
+    silent = Content(50, 2.0, ("video",), (0.0,), (640, 360), (2.0,))
+    part = Content(50, 2.0, ("video", "audio"), (0.0, 0.5), (640, 360), (2.0, 2.0))
+    whole = together([silent, part, replace(part, starts=(0.0, 0.0)), silent])
+    assert whole == Content(200, 8.0, ("video", "audio"), (0.0, 2.5), (640, 360), (8.0, 6.0))
+    with pytest.raises(ValueError, match="no parts"):
+        together([])
