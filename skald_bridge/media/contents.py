@@ -27,7 +27,8 @@ class Reading:
     ``step``: seconds from one picture to the next, as a rule. ``cuts``: where decoding can begin with
     nothing before it. ``clean``: every picture says its time, and none jumps. ``before``: seconds from what
     the container calls its beginning to its first picture; below 0 where it is wrong. ``opening``: that
-    beginning on the container's own clock.
+    beginning on the container's own clock. ``promised``: the container's length in seconds, ``None`` where
+    other tracks may be what lasts so long.
     """
 
     content: Content
@@ -38,6 +39,7 @@ class Reading:
     before: float
     opening: float
     jumps: int
+    promised: float | None
 
     @property
     def shift(self) -> dict[str, str]:
@@ -68,9 +70,10 @@ def remarks(read: Reading, facts: Probe) -> list[str]:
     """What people should know of an input: tracks left out, a header that promises more than there is."""
     said = list(facts.left_out)
     end = max(read.content.ends, default=0.0) + read.before
-    slack = max(1.0, 0.02 * (facts.seconds or 0)) + max(0.0, read.opening)  # some count from 0 on
-    if facts.seconds is not None and not read.jumps and facts.seconds > end + slack:
-        said.append(f"the input says it lasts {facts.seconds:.1f} s, but holds {end:.1f} s")
+    if read.promised is not None and not read.jumps:
+        slack = max(1.0, 0.02 * read.promised) + max(0.0, read.opening)  # some count from 0 on
+        if read.promised > end + slack:
+            said.append(f"the input says it lasts {read.promised:.1f} s, but holds {end:.1f} s")
     return said
 
 
@@ -97,6 +100,8 @@ class Tally:
         video = container.streams[facts.picture]
         self._codec, self._extradata = video.codec_context.name, video.codec_context.extradata
         self._opening = (container.start_time or 0) / av.time_base
+        alone = len(container.streams) == (1 if facts.sound is None else 2)
+        self._promised = container.duration / av.time_base if alone and container.duration else None
         self._times = array("d")
         self._cuts: list[float] = []
         self._newest = float("-inf")
@@ -151,6 +156,7 @@ class Tally:
             first - self._opening,
             self._opening,
             self._line.jumps,
+            self._promised,
         )
 
     def _picture(self, packet: av.Packet[Any], seconds: float) -> float | None:

@@ -7,8 +7,7 @@ import io
 import json
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ from prefect.client.schemas.objects import FlowRun
 from skald_blocks import MediaStore
 from skald_bridge.media import cutting, sheet
 from skald_bridge.media.children import Children, node_of
-from skald_bridge.media.comparison import Content, Intended, together
+from skald_bridge.media.comparison import Intended
 from skald_bridge.media.contents import Reading, differences, read, remarks
-from skald_bridge.media.errors import BadMedia, FfmpegEnded, FfmpegFailed, naming_full_disk
+from skald_bridge.media.dividing import divided
+from skald_bridge.media.errors import BadMedia, naming_full_disk
 from skald_bridge.media.findings import Findings, Thresholds, find
 from skald_bridge.media.inputs import STORE_PREFIX, Source, local_source
 from skald_bridge.media.jobs import publish_analysis, publish_renditions, read_measures
@@ -119,7 +119,7 @@ class PartedJob:
             raise BadMedia(f"input {self._source.display!r} holds no picture", remedy="Record it again.")
         self._reading = reading
         self.warnings = remarks(reading, self.facts)
-        files, starts = self._split(reading, part_seconds)
+        files, starts = divided(self._source, self.facts, reading, part_seconds, self._own("split"))
         parts = []
         bounds = [*starts, reading.content.seconds]
         with naming_full_disk(self._store.url(self._folder)):
@@ -130,33 +130,6 @@ class PartedJob:
                 self._store.publish(path, part.source)
                 parts.append(part)
         return parts
-
-    def _split(self, reading: Reading, part_seconds: float) -> tuple[list[Path], list[float]]:
-        """The parts and where each begins: copied where that keeps every picture, else encoded anew."""
-        cuts = reading.cuts if reading.clean else []
-        plan = cutting.plan_cuts(cuts, reading.content.seconds, part_seconds)
-        copied = plan.copied and reading.clean
-        while True:
-            own = self._own("split" if copied else "split-anew")
-            files: list[Path] = []
-            try:
-                files = cutting.split(self._source, self.facts, reading, replace(plan, copied=copied), own)
-                made = [read(local, probe(local)).content for local in map(local_source, files)]
-                lost = _lost(reading, made, self.facts)
-            except (FfmpegFailed, BadMedia) as error:
-                if isinstance(error, FfmpegEnded) or not copied:
-                    raise
-                lost = [error.message]
-            if lost and copied:
-                copied = False
-                for path in files:
-                    path.unlink()
-                continue
-            if not files:
-                raise BadMedia(f"no picture of input {self._source.display!r} could be decoded")
-            firsts = accumulate((each.pictures for each in made[:-1]), initial=0)
-            starts = [reading.times[min(first, len(reading.times) - 1)] for first in firsts]
-            return files, starts
 
     def transcode(self, part: Part, dress: Dress, *, attempt: int = 1) -> Worked:
         """One part in its dress, without sound; ``attempt`` counts the calls for this part."""
@@ -282,14 +255,6 @@ class PartedJob:
 
     def _done(self, parts: Sequence[Part]) -> list[tuple[Part, Worked]]:
         return [(part, self.worked[part.number]) for part in parts]
-
-
-def _lost(reading: Reading, made: Sequence[Content], facts: Probe) -> list[str]:
-    """What parts do not hold of their whole; how long the last picture of each lasts, they do not say."""
-    if not made:
-        return ["no part"]
-    whole = replace(together(made), starts=(), ends=())
-    return differences(reading, whole, facts, Intended(seconds=whole.seconds))
 
 
 def _times(part: Part) -> str:

@@ -28,7 +28,7 @@ def test_times_that_ascend_stay_as_they_are():
 
 def test_a_jump_back_goes_on_where_it_was():
     line = Timeline()
-    assert moved(line, 0, [1.4, 1.44, 1.4, 1.44]) == [1.4, 1.44, 1.48, 1.52]
+    assert moved(line, 0, [1.4, 2.4, 1.4, 1.44]) == [1.4, 2.4, 2.44, 2.48]
     assert line.jumps == 1
 
 
