@@ -147,7 +147,7 @@ def _probed(made: Rendered, local: Source) -> Probe:
 
 
 def _unintended(reading: Reading, facts: Probe, made: Rendered, shown: Probe, style: Style) -> list[str]:
-    kinds: tuple[Kind, ...] = ("video", "audio") if style.sound and facts.sound is not None else ("video",)
+    kinds: tuple[Kind, ...] = reading.content.streams if style.sound else ("video",)
     content = read(local_source(made.path), shown).content
     found = differences(reading, content, facts, Intended(streams=kinds, displayed=made.size))
     return [f"{made.rung.name}: {each}" for each in found]

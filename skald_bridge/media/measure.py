@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from skald_bridge.media.contents import Reading, Tally
@@ -118,6 +119,7 @@ def measure_all(
     """
     made = Measures(sound=facts.sound is not None)
     loudness = Loudness()
+    shrink = VideoReformatter()  # one for all pictures: setting it up costs more than its work
     early: list[av.AudioFrame] = []
     with opened(source) as container:
         video, audio = tracks_of(container, facts)
@@ -137,7 +139,7 @@ def measure_all(
                     at = last + step if frame.time is None or start is None else frame.time - start
                     at = last = max(at, last + 0.001)
                     end = at + step
-                    small = frame.reformat(width=WIDTH, height=HEIGHT, format="gray")
+                    small = shrink.reformat(frame, width=WIDTH, height=HEIGHT, format="gray")
                     made.add(at, np.asarray(small.to_ndarray(), np.uint8))
                     if on_picture is not None:
                         on_picture(at, frame)

@@ -137,7 +137,7 @@ def probe(source: Source, *, timeout: float = TIMEOUT) -> Probe:
             )
         codec = video.codec_context
         audio = next((track for track in container.streams.audio if _decodable(track)), None)
-        first = _first_picture(container, video) if source.path is not None else None
+        first = _first_picture(container, video, source) if source.path is not None else None
         if first is None and not codec.width:
             raise BadMedia(
                 f"input {source.display!r} holds a video track without pictures", remedy="Record it again."
@@ -213,15 +213,23 @@ def _left_out(
 
 
 def _first_picture(
-    container: av.container.InputContainer, video: av.video.stream.VideoStream
+    container: av.container.InputContainer, video: av.video.stream.VideoStream, source: Source
 ) -> av.VideoFrame | None:
+    """``None`` where it does not come soon.
+
+    Raises:
+        BadMedia: nothing in the file can be decoded.
+    """
     for count, packet in enumerate(container.demux(video)):
         with contextlib.suppress(av.error.InvalidDataError):
             for frame in packet.decode():
                 return frame
         if count >= _FIRST_PACKETS:
-            break
-    return None
+            return None
+    raise BadMedia(
+        f"input {source.display!r} holds no picture that could be decoded",
+        remedy="Check that a player plays it, or record it again.",
+    )
 
 
 def _rate(video: av.video.stream.VideoStream) -> float:

@@ -61,8 +61,10 @@ class Worked:
             thumbnail_width=width,
         )
 
-    def piped(self, path: Path, height: int = 120, part_seconds: float = 1) -> tuple[Path, list[str]]:
-        """The merged video, and the warnings."""
+    def piped(
+        self, path: Path, height: int = 120, part_seconds: float = 1, at_least: int = 2
+    ) -> tuple[Path, list[str]]:
+        """The merged video, and the warnings; there must be ``at_least`` so many parts."""
         local = local_source(path)
         job = PartedJob(
             local,
@@ -76,12 +78,12 @@ class Worked:
             quality=18,
             preset="ultrafast",
         )
-        parts = job.divide(part_seconds)
-        assert len(parts) > 1
-        for part in parts:
+        divided = job.divide(part_seconds)
+        assert len(divided) >= at_least
+        for part in divided:
             job.transcode(part, Dress())
             job.analyze(part)
-        product = job.report(parts, job.merge(parts), 4)
+        product = job.report(divided, job.merge(divided), 4)
         for warning in product.warnings:
             assert warning in json.loads(Path(product.files["report.json"]).read_text())["warnings"]
         return Path(product.files["video.mp4"]), product.warnings
