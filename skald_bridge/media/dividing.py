@@ -7,12 +7,14 @@ from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
-from skald_bridge.media.comparison import Content, Intended, together
+from skald_bridge.media.comparison import Intended, together
 from skald_bridge.media.contents import Reading, differences, read
 from skald_bridge.media.cutting import plan_cuts, split
 from skald_bridge.media.errors import BadMedia, FfmpegEnded, FfmpegFailed
 from skald_bridge.media.inputs import Source, local_source
 from skald_bridge.media.probe import Probe, probe
+
+_AT_ONCE = 0.001
 
 
 def divided(
@@ -30,7 +32,7 @@ def divided(
     if plan.copied and reading.clean:
         try:
             files = split(source, facts, reading, plan, folder)
-            made = _contents(files)
+            made = _readings(files)
             if not _lost(reading, made, facts):
                 return files, _starts(reading, made)
         except (FfmpegFailed, BadMedia) as error:
@@ -39,7 +41,7 @@ def divided(
         for path in folder.glob("part-*.mkv"):
             path.unlink()
     files = split(source, facts, reading, replace(plan, copied=False), folder)
-    made = _contents(files)
+    made = _readings(files)
     if not made:
         raise BadMedia(
             f"no picture of input {source.display!r} could be decoded", remedy="Check that a player plays it."
@@ -47,18 +49,18 @@ def divided(
     return files, _starts(reading, made)
 
 
-def _contents(files: Sequence[Path]) -> list[Content]:
-    return [read(local, probe(local)).content for local in map(local_source, files)]
+def _readings(files: Sequence[Path]) -> list[Reading]:
+    return [read(local, probe(local)) for local in map(local_source, files)]
 
 
-def _lost(reading: Reading, made: Sequence[Content], facts: Probe) -> list[str]:
+def _lost(reading: Reading, made: Sequence[Reading], facts: Probe) -> list[str]:
     """What parts do not hold of their whole; how long the last picture of each lasts, they do not say."""
-    if not made:
-        return ["every part"]
-    whole = replace(together(made), starts=(), ends=())
+    if not made or any(not part.cuts or part.cuts[0] > _AT_ONCE for part in made):
+        return ["pictures at the beginning of a part, which need what came before it"]
+    whole = replace(together([part.content for part in made]), starts=(), ends=())
     return differences(reading, whole, facts, Intended(seconds=whole.seconds))
 
 
-def _starts(reading: Reading, made: Sequence[Content]) -> list[float]:
-    firsts = accumulate((each.pictures for each in made[:-1]), initial=0)
+def _starts(reading: Reading, made: Sequence[Reading]) -> list[float]:
+    firsts = accumulate((part.content.pictures for part in made[:-1]), initial=0)
     return [reading.times[min(first, len(reading.times) - 1)] for first in firsts]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from skald_bridge.media.contents import read
+from skald_bridge.media.dividing import divided
 from skald_bridge.media.errors import BadMedia
 from skald_bridge.media.inputs import local_source
 from skald_bridge.media.probe import probe
@@ -21,6 +24,20 @@ def test_an_open_gop_is_not_cut(worked, tmp_path, container):
     coded = ("-c:v", "libx264", "-preset", "veryfast", "-x264-params", OPEN_GOP, "-pix_fmt", "yuv420p")
     ffmpeg(*pictures(10), *tone(10), *coded, "-c:a", "aac", video)
     assert_all_kept(worked, video)
+
+
+def test_parts_that_lack_a_picture_are_encoded_anew(tmp_path):
+    video = tmp_path / "open.mkv"
+    coded = ("-c:v", "libx264", "-preset", "veryfast", "-x264-params", OPEN_GOP, "-pix_fmt", "yuv420p")
+    ffmpeg(*pictures(4), *coded, video)
+    local = local_source(video)
+    facts = probe(local)
+    reading = read(local, facts)
+    assert reading.cuts == [0.0]
+    wrong = replace(reading, cuts=[0.0, 1.0, 2.0, 3.0])
+    files, starts = divided(local, facts, wrong, 1.0, tmp_path)
+    assert [len(decoded(path)) for path in files] == [25] * 4
+    assert starts == pytest.approx([0.0, 1.0, 2.0, 3.0], abs=0.001)
 
 
 @pytest.fixture

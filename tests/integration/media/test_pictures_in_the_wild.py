@@ -98,6 +98,7 @@ def test_full_range(worked: Worked, tmp_path):
     (path,), warnings = worked.transcoded(video, 240, quality=10)
     assert warnings == []
     assert abs(gray(path, 0)[0] - 16) <= 3
+    assert not probe(local_source(path)).full_range
     with Image.open(thumbnail(worked, video)) as picture:
         assert abs(picture.convert("L").getpixel((160, 120)) - 16) <= 3
     analyzed = worked.analyzed(video)
