@@ -11,7 +11,7 @@ from skald_bridge.media import fetch
 from skald_bridge.media.findings import Thresholds
 from skald_bridge.media.jobs import publish_analysis
 from skald_bridge.media.probe import probe, timestamp
-from skald_bridge.media.report import findings_markdown
+from skald_bridge.media.report import findings_markdown, in_short
 from skald_bridge.media.stores import bad_input_is_final, output_folder, resolve, store_named
 
 
@@ -52,7 +52,7 @@ def analyze(attachments: AnalyzeAttachments) -> dict[str, object]:
             facts = probe(local)
             total = facts.seconds or 0.0
             log.info("%s: %s", found.display, facts.line)
-            findings = publish_analysis(
+            made = publish_analysis(
                 local,
                 facts,
                 attachments.thresholds,
@@ -63,10 +63,11 @@ def analyze(attachments: AnalyzeAttachments) -> dict[str, object]:
                 thumbnail_width=attachments.thumbnail_width,
                 on_progress=lambda done: progress(done, total, f"{timestamp(done)} analyzed"),
             )
-    progress(total, total, f"{len(findings.scenes) + 1} scenes")
-    create_markdown_artifact(
-        key="analysis",
-        markdown=findings_markdown(found.display, facts, findings),
-        description=store.url(folder),
-    )
-    return {"folder": store.url(folder), "findings": findings.json()}
+    findings = made.findings
+    for warning in made.warnings:
+        log.warning("%s", warning)
+    scenes = len(findings.scenes) + 1
+    progress(findings.seconds, findings.seconds, in_short(f"{scenes} scenes", made.warnings))
+    page = findings_markdown(found.display, facts, findings, made.warnings)
+    create_markdown_artifact(key="analysis", markdown=page, description=store.url(folder))
+    return {"folder": store.url(folder), "findings": findings.json(), "warnings": made.warnings}

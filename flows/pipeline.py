@@ -23,6 +23,7 @@ from skald_bridge.media.looks import Look
 from skald_bridge.media.parted import Dress, Part, PartedJob, Product
 from skald_bridge.media.probe import Probe, probe
 from skald_bridge.media.renditions import Preset
+from skald_bridge.media.report import in_short
 from skald_bridge.media.stores import bad_input_is_final, output_folder, resolve, store_named
 
 _CHANGEABLE = {"look", "label"}
@@ -138,7 +139,13 @@ def pipeline(attachments: PipelineAttachments) -> dict[str, object]:
     create_markdown_artifact(key="report", markdown=product.markdown)
     files = [{"file": name, "place": place} for name, place in product.files.items()]
     create_table_artifact(key="files", table=files, description=store.url(folder))
-    return {"files": dict(product.files), "findings": product.findings.json()}
+    for warning in product.warnings:
+        log.warning("%s", warning)
+    return {
+        "files": dict(product.files),
+        "findings": product.findings.json(),
+        "warnings": product.warnings,
+    }
 
 
 def _stages(job: PartedJob, attachments: PipelineAttachments, dress: Callable[[], Dress]) -> Product:
@@ -162,7 +169,7 @@ def _stages(job: PartedJob, attachments: PipelineAttachments, dress: Callable[[]
     video = merge(job, parts)
     progress(total - 1, total, "merged")
     product = report(job, parts, video, attachments.pictures)
-    progress(total, total, f"{len(parts)} parts")
+    progress(total, total, in_short(f"{len(parts)} parts", product.warnings))
     return product
 
 

@@ -14,6 +14,7 @@ from skald_bridge.media.jobs import publish_renditions
 from skald_bridge.media.looks import Look
 from skald_bridge.media.probe import probe, timestamp
 from skald_bridge.media.renditions import Preset, Style
+from skald_bridge.media.report import in_short
 from skald_bridge.media.stores import bad_input_is_final, output_folder, resolve, store_named
 
 Height = Annotated[int, Field(ge=64, le=4320)]
@@ -76,7 +77,10 @@ def transcode(attachments: TranscodeAttachments) -> dict[str, object]:
                 on_encoder=lambda encoder: log.info("encoding with %s: %s", encoder.name, encoder.reason),
                 on_progress=lambda done: progress(done, total, f"{timestamp(done)} encoded"),
             )
-    renditions = [vars(each) for each in made]
-    progress(total, total, f"{len(renditions)} renditions")
-    create_table_artifact(key="renditions", table=renditions, description=store.url(folder))
-    return {"folder": store.url(folder), "renditions": renditions}
+    for warning in made.warnings:
+        log.warning("%s", warning)
+    renditions = [vars(each) for each in made.renditions]
+    progress(total, total, in_short(f"{len(renditions)} renditions", made.warnings))
+    table = [*renditions, *({"rendition": "warning", "video": warning} for warning in made.warnings)]
+    create_table_artifact(key="renditions", table=table, description=store.url(folder))
+    return {"folder": store.url(folder), "renditions": renditions, "warnings": made.warnings}

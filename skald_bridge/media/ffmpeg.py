@@ -58,6 +58,16 @@ def encoders() -> frozenset[str]:
     return frozenset(words[1] for words in lines if len(words) > 1 and len(words[0]) == 6)
 
 
+@cache
+def filters() -> frozenset[str]:
+    """Names of the filters this ffmpeg was built with."""
+    listed = subprocess.run(
+        [executable(), "-hide_banner", "-filters"], capture_output=True, text=True, check=True, timeout=30
+    )
+    lines = (line.split() for line in listed.stdout.splitlines())
+    return frozenset(words[1] for words in lines if len(words) > 2 and "->" in words[2])
+
+
 def source_input(source: Source, **options: Any) -> Any:
     """``source`` as an ffmpeg-python input; only local files, see ``media.remux`` for the others.
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from skald_bridge.media.measure import SOUND_STEP, Measures
+from skald_bridge.media.loudness import STEP as SOUND_STEP
+from skald_bridge.media.measure import Measures
 
 
 class Thresholds(BaseModel):

@@ -1,21 +1,27 @@
-"""The two jobs that are done on a whole video or on a part of one: renditions and analysis, into a store."""
+"""The two jobs that are done on a whole video or on a part of one: renditions and analysis, into a store.
+
+What each made is held against what it read; a difference is a warning, and nothing made at all a failure.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 
 from skald_blocks import MediaStore
-from skald_bridge.media.errors import naming_full_disk
+from skald_bridge.media.comparison import Intended, Kind
+from skald_bridge.media.contents import Reading, differences, read, remarks
+from skald_bridge.media.errors import BadMedia, naming_full_disk
 from skald_bridge.media.findings import Findings, Thresholds, find
-from skald_bridge.media.frames import save_thumbnails
+from skald_bridge.media.frames import Thumbnails
 from skald_bridge.media.inputs import Source, local_source
-from skald_bridge.media.measure import Measures, measure
+from skald_bridge.media.measure import Measures, measure_all
 from skald_bridge.media.probe import Probe, probe
-from skald_bridge.media.renditions import Encoder, Style, encoder_here, ladder, render
+from skald_bridge.media.renditions import Encoder, Rendered, Style, encoder_here, ladder, render, tone_maps
 
 ANALYSIS = "analysis.json"
 
@@ -30,6 +36,22 @@ class Rendition:
     video: str
 
 
+@dataclass(frozen=True)
+class Transcoded:
+    """What was published, and each difference to the input that nobody asked for."""
+
+    renditions: list[Rendition]
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Analyzed:
+    """The findings, and what in the input could not be looked at."""
+
+    findings: Findings
+    warnings: list[str] = field(default_factory=list)
+
+
 def publish_renditions(
     local: Source,
     facts: Probe,
@@ -41,30 +63,36 @@ def publish_renditions(
     *,
     on_encoder: Callable[[Encoder], None] = lambda encoder: None,
     on_progress: Callable[[float], None] | None = None,
-) -> list[Rendition]:
+) -> Transcoded:
     """The ladder of ``local`` as ``folder/NAME.mp4``; ``on_progress`` gets seconds done.
 
     Raises:
-        DiskFull, FfmpegEnded, FfmpegFailed: nothing is published then.
+        DiskFull, FfmpegEnded, FfmpegFailed: nothing is published then. BadMedia: nor where no picture came out.
     """
     encoder = encoder_here(os.environ)
     on_encoder(encoder)
+    reading = read(local, facts)
     made = render(
         local,
         facts,
+        reading,
         ladder(heights, facts),
         scratch,
         style=style,
         encoder=encoder,
         on_progress=on_progress,
     )
+    warnings = remarks(reading, facts)
+    if facts.hdr and not tone_maps():
+        warnings.append("HDR was not tone-mapped: this ffmpeg was built without zscale")
     published = []
     with naming_full_disk(store.url(folder)):
         for each in made:
-            line = probe(local_source(each.path)).line
+            shown = _probed(each, local)
+            warnings += _unintended(reading, facts, each, shown, style)
             name = f"{folder}/{each.rung.name}.mp4"
-            published.append(Rendition(each.rung.name, name, store.publish(each.path, name), line))
-    return published
+            published.append(Rendition(each.rung.name, name, store.publish(each.path, name), shown.line))
+    return Transcoded(published, warnings)
 
 
 def publish_analysis(
@@ -78,25 +106,58 @@ def publish_analysis(
     thumbnail_seconds: float = 0,
     thumbnail_width: int = 320,
     on_progress: Callable[[float], None] | None = None,
-) -> Findings:
+) -> Analyzed:
     """``folder/analysis.json`` (facts, findings, measures) and thumbnails; ``on_progress`` gets seconds done.
 
     Raises:
-        BadMedia: it cannot be read to its end. DiskFull: no space.
+        BadMedia: it cannot be read to its end, or no picture of it decoded. DiskFull: no space.
     """
-    measures = measure(local, on_progress=on_progress)
+    aspect = Fraction(*facts.pixel_aspect)
+    pictures = Thumbnails(scratch, thumbnail_seconds, width=thumbnail_width, pixel_aspect=aspect)
+    with naming_full_disk(scratch):
+        measures, reading = measure_all(
+            local, facts, on_picture=pictures.take if thumbnail_seconds else None, on_progress=on_progress
+        )
+        thumbnails = pictures.finish(measures.seconds)
+    if not measures.times:
+        raise _no_picture(local, reading.content.pictures)
     findings = find(measures, thresholds)
-    times: list[float] = []
-    if thumbnail_seconds:
-        times = [index * thumbnail_seconds for index in range(int(measures.seconds / thumbnail_seconds) + 1)]
+    looked_at = replace(reading.content, pictures=len(measures.times), seconds=measures.seconds)
+    warnings = remarks(reading, facts) + differences(reading, looked_at, facts, Intended())
     with naming_full_disk(store.url(folder)):
-        for picture in save_thumbnails(local, times, scratch, width=thumbnail_width):
+        for picture in thumbnails:
             store.publish(picture, f"{folder}/thumbnails/{picture.name}")
-        whole = {"video": facts.json(), "findings": findings.json(), "measures": measures.json()}
+        whole = {
+            "video": facts.json(),
+            "findings": findings.json(),
+            "warnings": warnings,
+            "measures": measures.json(),
+        }
         report = scratch / ANALYSIS
         report.write_text(json.dumps(whole))
         store.publish(report, f"{folder}/{ANALYSIS}")
-    return findings
+    return Analyzed(findings, warnings)
+
+
+def _probed(made: Rendered, local: Source) -> Probe:
+    try:
+        return probe(local_source(made.path))
+    except BadMedia:
+        raise _no_picture(local, 0) from None
+
+
+def _unintended(reading: Reading, facts: Probe, made: Rendered, shown: Probe, style: Style) -> list[str]:
+    kinds: tuple[Kind, ...] = reading.content.streams if style.sound else ("video",)
+    content = read(local_source(made.path), shown).content
+    found = differences(reading, content, facts, Intended(streams=kinds, displayed=made.size))
+    return [f"{made.rung.name}: {each}" for each in found]
+
+
+def _no_picture(local: Source, of: int) -> BadMedia:
+    counted = f"none of the {of} pictures" if of else "no picture"
+    return BadMedia(
+        f"{counted} of input {local.display!r} could be decoded", remedy="Check that a player plays it."
+    )
 
 
 def read_measures(store: MediaStore, folder: str) -> Measures:

@@ -46,8 +46,11 @@ def label_picture(text: str, width: int, height: int, path: Path) -> Path:
     """
     picture = Image.new("RGBA", (width, height), (0, 0, 0, 0))
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(size=max(10, height // 18))
     inset = max(4, round(height * _INSET))
+    size = max(10, height // 18)
+    font = ImageFont.load_default(size=size)
+    if (wide := draw.textlength(text, font=font)) > (room := width - 2 * inset):
+        font = ImageFont.load_default(size=max(6, int(size * room / wide)))
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     x, y = width - inset - (right - left), inset
     pad = inset // 2

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import av
-import av.audio.resampler
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from skald_bridge.media.contents import Reading, Tally
 from skald_bridge.media.inputs import Source
-from skald_bridge.media.probe import opened
+from skald_bridge.media.loudness import SILENT_DB, Loudness
+from skald_bridge.media.loudness import STEP as SOUND_STEP
+from skald_bridge.media.probe import Probe, opened, probe, tracks_of
 
 WIDTH, HEIGHT = 64, 36
 """Pictures are measured at this size, in gray."""
-SOUND_RATE = 16_000
-SOUND_STEP = 0.05
-"""Seconds of sound in one loudness value."""
-SILENT_DB = -90.0
 _BLACK_LUMA = 26  # of 255
 
 Gray = NDArray[np.uint8]
@@ -68,11 +67,14 @@ def difference(before: Gray, after: Gray) -> float:
     return round(float(np.abs(after.astype(np.int16) - before).mean()) / 255, 5)
 
 
-def join(parts: Iterable[Measures]) -> Measures:
-    """Measures of consecutive parts as of one video; a cut between two parts is seen like any other."""
+def join(parts: Iterable[Measures], starts: Sequence[float] = ()) -> Measures:
+    """Measures of consecutive parts as of one video; a cut between two parts is seen like any other.
+
+    ``starts``: seconds of each part in the whole; without it they follow each other.
+    """
     whole = Measures()
-    for part in parts:
-        offset = whole.seconds
+    for index, part in enumerate(parts):
+        offset = starts[index] if starts else whole.seconds
         change = list(part.change)
         if change and whole.last is not None and part.first is not None:
             change[0] = difference(whole.last, part.first)
@@ -90,37 +92,66 @@ def join(parts: Iterable[Measures]) -> Measures:
     return whole
 
 
-def measure(source: Source, *, on_progress: Callable[[float], None] | None = None) -> Measures:
-    """Decode all of ``source``; ``on_progress`` gets seconds done.
+def measure(
+    source: Source,
+    facts: Probe | None = None,
+    *,
+    on_picture: Callable[[float, av.VideoFrame], None] | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> Measures:
+    """``measure_all`` without what the packets said."""
+    return measure_all(source, facts or probe(source), on_picture=on_picture, on_progress=on_progress)[0]
+
+
+def measure_all(
+    source: Source,
+    facts: Probe,
+    *,
+    on_picture: Callable[[float, av.VideoFrame], None] | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> tuple[Measures, Reading]:
+    """Decode all of ``source``, and count its packets; ``on_progress`` gets seconds done.
+
+    ``on_picture`` gets every picture with its time in seconds from the first one.
 
     Raises:
         BadMedia, Unanswered: it cannot be read to its end.
     """
-    made = Measures()
-    loudness = _Loudness()
+    made = Measures(sound=facts.sound is not None)
+    loudness = Loudness()
+    shrink = VideoReformatter()  # one for all pictures: setting it up costs more than its work
+    early: list[av.AudioFrame] = []
     with opened(source) as container:
-        video = container.streams.video[0]
+        video, audio = tracks_of(container, facts)
         video.thread_type = "AUTO"
-        audio = container.streams.audio[0] if container.streams.audio else None
-        made.sound = audio is not None
+        tally = Tally(container, facts)
         start: float | None = None
+        last = -1 / facts.fps
         end = 0.0
         for packet in container.demux(*([video, audio] if audio else [video])):
+            tally.take(packet)
             for frame in _decoded(packet):
-                if isinstance(frame, av.VideoFrame):
-                    at = frame.time or 0.0
-                    start = at if start is None else start
-                    step = float(frame.duration * (frame.time_base or 0)) or 0.04
-                    end = max(end, at - start + step)
-                    small = frame.reformat(width=WIDTH, height=HEIGHT, format="gray")
-                    made.add(at - start, np.asarray(small.to_ndarray(), np.uint8))
+                if isinstance(frame, av.AudioFrame):
+                    early.append(frame)
+                elif isinstance(frame, av.VideoFrame):
+                    step = float((frame.duration or 0) * (frame.time_base or 0)) or 1 / facts.fps
+                    start = frame.time if start is None else start
+                    at = last + step if frame.time is None or start is None else frame.time - start
+                    at = last = max(at, last + 0.001)
+                    end = at + step
+                    small = shrink.reformat(frame, width=WIDTH, height=HEIGHT, format="gray")
+                    made.add(at, np.asarray(small.to_ndarray(), np.uint8))
+                    if on_picture is not None:
+                        on_picture(at, frame)
                     if on_progress is not None and len(made.times) % 10 == 0:
-                        on_progress(at - start)
-                elif isinstance(frame, av.AudioFrame):
-                    loudness.take(frame)
+                        on_progress(at)
+            if start is not None or made.times:
+                for frame in early:
+                    loudness.take(frame, (frame.time or 0.0) - (start or 0.0))
+                early.clear()
     made.seconds = round(end, 3)
-    made.loudness = loudness.values()[: round(end / SOUND_STEP)]
-    return made
+    made.loudness = loudness.values(end) if made.sound else []
+    return made, tally.reading()
 
 
 def _decoded(packet: av.Packet[Any]) -> Iterable[object]:
@@ -128,27 +159,6 @@ def _decoded(packet: av.Packet[Any]) -> Iterable[object]:
         return packet.decode()
     except av.error.InvalidDataError:
         return ()  # one damaged packet is no reason to give up the rest
-
-
-class _Loudness:
-    def __init__(self) -> None:
-        self._resampler = av.audio.resampler.AudioResampler(format="flt", layout="mono", rate=SOUND_RATE)
-        self._blocks: list[NDArray[np.float32]] = []
-
-    def take(self, frame: av.AudioFrame) -> None:
-        frame.pts = None
-        for block in self._resampler.resample(frame):
-            self._blocks.append(block.to_ndarray().reshape(-1).astype(np.float32))
-
-    def values(self) -> list[float]:
-        if not self._blocks:
-            return []
-        sound = np.concatenate(self._blocks)
-        size = int(SOUND_RATE * SOUND_STEP)
-        rows = sound[: len(sound) // size * size].reshape(-1, size)
-        power = np.sqrt((rows**2).mean(axis=1))
-        decibel = 20 * np.log10(np.maximum(power, 10 ** (SILENT_DB / 20)))
-        return [round(float(value), 1) for value in decibel]
 
 
 def _text(picture: Gray | None) -> str | None:

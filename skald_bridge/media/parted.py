@@ -17,6 +17,9 @@ from prefect.client.schemas.objects import FlowRun
 from skald_blocks import MediaStore
 from skald_bridge.media import cutting, sheet
 from skald_bridge.media.children import Children, node_of
+from skald_bridge.media.comparison import Intended
+from skald_bridge.media.contents import Reading, differences, read, remarks
+from skald_bridge.media.dividing import divided
 from skald_bridge.media.errors import BadMedia, naming_full_disk
 from skald_bridge.media.findings import Findings, Thresholds, find
 from skald_bridge.media.inputs import STORE_PREFIX, Source, local_source
@@ -70,6 +73,7 @@ class Product:
     markdown: str
     picture: str
     findings: Findings
+    warnings: list[str]
 
 
 class PartedJob:
@@ -94,6 +98,7 @@ class PartedJob:
         """``key``: names this job for good, so that a second start finds the children of the first."""
         self.facts = facts
         self.worked: dict[int, Worked] = {}
+        self.warnings: list[str] = []
         self._source = source
         self._store = store
         self._folder = folder
@@ -105,17 +110,20 @@ class PartedJob:
         self._preset: Preset = preset
         self._store_name = store_name
         self._children = children
+        self._reading: Reading | None = None
 
     def divide(self, part_seconds: float) -> list[Part]:
         """Split the source and publish the parts."""
-        if not self.facts.seconds:
-            raise BadMedia(f"input {self._source.display!r} does not say how long it is", remedy="Remux it.")
-        plan = cutting.plan_cuts(cutting.key_frames(self._source), self.facts.seconds, part_seconds)
-        own = self._own("split")
+        reading = read(self._source, self.facts)
+        if not reading.times:
+            raise BadMedia(f"input {self._source.display!r} holds no picture", remedy="Record it again.")
+        self._reading = reading
+        self.warnings = remarks(reading, self.facts)
+        files, starts = divided(self._source, self.facts, reading, part_seconds, self._own("split"))
         parts = []
-        bounds = [0.0, *plan.starts, self.facts.seconds]
+        bounds = [*starts, reading.content.seconds]
         with naming_full_disk(self._store.url(self._folder)):
-            for index, path in enumerate(cutting.split(self._source, plan, own)):
+            for index, path in enumerate(files):
                 part = Part(
                     index + 1, bounds[index], bounds[index + 1], f"{self._folder}/parts/{index + 1:05d}"
                 )
@@ -160,14 +168,20 @@ class PartedJob:
             folder = own / str(part.number)
             folder.mkdir()
             found.append(self._store.fetch(f"{part.folder}/{self._rung.name}.mp4", folder))
-        return cutting.merge(found, self._source, self.facts, own / "video.mp4")
+        starts = [part.start for part in parts]
+        return cutting.merge(found, starts, self._source, self.facts, self._read(), own / "video.mp4")
 
     def report(self, parts: Sequence[Part], video: Path, pictures: int) -> Product:
         """Contact sheet, report and video, published."""
-        measures = join(read_measures(self._store, part.folder) for part in parts)
+        measures = join(
+            (read_measures(self._store, part.folder) for part in parts), [part.start for part in parts]
+        )
         findings = find(measures)
         merged = local_source(video)
         shown = probe(merged)
+        size = self.facts.shape.at_height(self._rung.height)
+        made = read(merged, shown).content
+        self.warnings += differences(self._read(), made, self.facts, Intended(displayed=size))
         picture = sheet.draw(self._sheet(parts, measures, findings, shown, pictures), merged, shown)
         own = self._own("report")
         markdown = self._markdown(parts, findings, shown)
@@ -178,7 +192,7 @@ class PartedJob:
         with naming_full_disk(self._store.url(self._folder)):
             for path in (video, own / "contact-sheet.jpg", own / "report.md", own / "report.json"):
                 files[path.name] = self._store.publish(path, f"{self._folder}/{path.name}")
-        return Product(files, markdown, _data_url(picture), findings)
+        return Product(files, markdown, _data_url(picture), findings, self.warnings)
 
     def remove_parts(self) -> None:
         """Take the parts, no longer needed, out of the store."""
@@ -197,6 +211,11 @@ class PartedJob:
     def _part_here(self, part: Part, kind: str) -> tuple[Source, Path]:
         own = self._own(f"{kind}-{part.number}")
         return local_source(self._store.fetch(part.source, own)), own
+
+    def _read(self) -> Reading:
+        if self._reading is None:
+            self._reading = read(self._source, self.facts)
+        return self._reading
 
     def _own(self, name: str) -> Path:
         folder = self._scratch / name
@@ -218,7 +237,7 @@ class PartedJob:
             for part, worked in self._done(parts)
         ]
         head = ("Part", "Time", "Node", "Attempts", "Look")
-        page = findings_markdown(self._title, shown, findings)
+        page = findings_markdown(self._title, shown, findings, self.warnings)
         return f"{page}\n## Parts\n\n{table(head, rows)}\nFrom: {self.facts.line}\n"
 
     def _json(self, parts: Sequence[Part], findings: Findings, shown: Probe) -> dict[str, Any]:
@@ -226,6 +245,7 @@ class PartedJob:
             "source": self.facts.json(),
             "video": shown.json(),
             "findings": findings.json(),
+            "warnings": self.warnings,
             "parts": [
                 {"number": p.number, "start": p.start, "end": p.end, "node": w.node, "attempt": w.attempt}
                 | vars(w.dress)

@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 import ffmpeg
 
-from skald_bridge.media.ffmpeg import arguments, encoders, executable, run, source_input
+from skald_bridge.media.contents import Reading
+from skald_bridge.media.displayed import PEAK, PQ
+from skald_bridge.media.ffmpeg import arguments, encoders, executable, filters, run, source_input
 from skald_bridge.media.inputs import Source, local_source
 from skald_bridge.media.looks import Look, dressed, label_picture
 from skald_bridge.media.probe import Probe
@@ -60,10 +62,11 @@ class Style:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A finished rendition in a scratch folder."""
+    """A finished rendition in a scratch folder; ``size``: width and height it was to get."""
 
     rung: Rung
     path: Path
+    size: tuple[int, int]
 
 
 def ladder(heights: Sequence[int], probe: Probe) -> list[Rung]:
@@ -110,6 +113,7 @@ def nvenc_works() -> bool:
 def render(
     source: Source,
     probe: Probe,
+    reading: Reading,
     rungs: Sequence[Rung],
     folder: Path,
     *,
@@ -122,12 +126,13 @@ def render(
     Raises:
         DiskFull, FfmpegEnded, FfmpegFailed: as they say; nothing in ``folder`` is of use then.
     """
-    made = [Rendered(rung, folder / f"{rung.name}.mp4") for rung in rungs]
-    read = source_input(source)
-    picture = dressed(read.video, style.look)
+    made = [Rendered(rung, folder / f"{rung.name}.mp4", probe.shape.at_height(rung.height)) for rung in rungs]
+    read = source_input(source, **reading.shift)
+    picture = dressed(plain(read[str(probe.picture)], probe, can_tone_map=tone_maps()), style.look)
     if style.label:
         label = label_picture(style.label, probe.width, probe.height, folder / "label.png")
         shown = ffmpeg.input(local_source(label).url, protocol_whitelist="file")
+        picture = picture.filter("scale", probe.width, probe.height).filter("setsar", 1)
         picture = ffmpeg.overlay(picture, shown, x=0, y=0)
     branches = [picture]
     if len(rungs) > 1:
@@ -135,8 +140,10 @@ def render(
         branches = [split[index] for index in range(len(rungs))]
     outputs = []
     for branch, each in zip(branches, made, strict=True):
-        scaled = branch.filter("scale", -2, each.rung.height).filter("format", "yuv420p")
-        streams = [scaled, read["a:0"]] if style.sound and probe.audio_codec else [scaled]
+        scaled = branch.filter("scale", *each.size, out_range="tv").filter("setsar", 1)
+        streams = [scaled.filter("format", "yuv420p")]
+        if style.sound and probe.sound is not None:
+            streams.append(read[str(probe.sound)])
         outputs.append(
             ffmpeg.output(*streams, f"file:{each.path}", **_options(each.rung, probe, style, encoder))
         )
@@ -144,11 +151,39 @@ def render(
     return made
 
 
+def tone_maps() -> bool:
+    """Whether this ffmpeg can turn HDR into the colours of a usual screen."""
+    return {"zscale", "tonemap"} <= filters()
+
+
+def plain(picture: Any, probe: Probe, *, can_tone_map: bool) -> Any:
+    """Whole pictures in the colours of a usual screen: deinterlaced and tone-mapped where needed."""
+    if probe.interlaced:
+        picture = picture.filter("bwdif", mode="send_frame", deint="interlaced")
+    if probe.hdr and can_tone_map:
+        linear = picture.filter(
+            "zscale",
+            tin="smpte2084" if probe.transfer == PQ else "arib-std-b67",
+            min="bt2020nc",
+            pin="bt2020",
+            rin="full" if probe.full_range else "limited",
+            t="linear",
+            npl=100,
+        )
+        mapped = linear.filter("format", "gbrpf32le").filter("zscale", p="bt709")
+        mapped = mapped.filter("tonemap", "hable", desat=0, peak=PEAK)
+        picture = mapped.filter("zscale", t="bt709", m="bt709", r="limited").filter("format", "yuv420p")
+    return picture
+
+
 def _options(rung: Rung, probe: Probe, style: Style, encoder: Encoder) -> dict[str, Any]:
     common = {
         "f": "mp4",
         "movflags": "+faststart",
         "video_track_timescale": 90_000,
+        # every picture at its own time: a time base of one usual picture would merge closer ones
+        "fps_mode": "vfr",
+        "enc_time_base": "1/90000",
         "vcodec": encoder.name,
         "g": max(1, round(probe.fps * KEY_FRAME_SECONDS)),
         "maxrate": f"{rung.max_kbps}k",
@@ -158,6 +193,6 @@ def _options(rung: Rung, probe: Probe, style: Style, encoder: Encoder) -> dict[s
         common |= {"preset": _NVENC_PRESETS[style.preset], "rc": "vbr", "cq": style.quality, "b:v": 0}
     else:
         common |= {"preset": style.preset, "crf": style.quality, "sc_threshold": 0}
-    if style.sound and probe.audio_codec:
+    if style.sound and probe.sound is not None:
         common |= {"acodec": "aac", "ac": 2, "audio_bitrate": "128k"}
     return common

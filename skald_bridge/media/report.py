@@ -8,8 +8,8 @@ from skald_bridge.media.findings import Findings, Span
 from skald_bridge.media.probe import Probe, timestamp
 
 
-def findings_markdown(title: str, probe: Probe, findings: Findings) -> str:
-    """One page on a video."""
+def findings_markdown(title: str, probe: Probe, findings: Findings, warnings: Sequence[str] = ()) -> str:
+    """One page on a video, ``warnings`` first."""
     silence = "no sound track" if findings.silence is None else _spans(findings.silence)
     scenes = ", ".join(timestamp(at) for at in findings.scenes) or "one scene"
     rows = [
@@ -24,7 +24,13 @@ def findings_markdown(title: str, probe: Probe, findings: Findings) -> str:
             f"{timestamp(findings.motion_peak_at)}",
         ),
     ]
-    return f"# {escaped(title)}\n\n{probe.line}\n\n{table(('', ''), rows)}"
+    told = "".join(f"- **Warning:** {escaped(each)}\n" for each in warnings)
+    return f"# {escaped(title)}\n\n{probe.line}\n\n{told}{chr(10) * bool(told)}{table(('', ''), rows)}"
+
+
+def in_short(text: str, warnings: Sequence[str]) -> str:
+    """``text`` as a task's last progress, with its ``warnings``."""
+    return f"{text}; warning: {'; '.join(warnings)}" if warnings else text
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -65,7 +65,7 @@ def picture_times(findings: Findings, count: int) -> list[float]:
 def draw(sheet: Sheet, source: Source, probe: Probe) -> Image.Image:
     """The sheet as an RGB picture; its frames are read from ``source``, the finished video."""
     times = picture_times(sheet.findings, sheet.pictures)
-    pictures = grab(source, times, width=TILE)
+    pictures = grab(source, probe, times, width=TILE)
     tile_height = round(TILE * probe.height / probe.width)
     columns = min(sheet.columns, max(1, len(pictures)))
     rows = math.ceil(len(pictures) / columns)

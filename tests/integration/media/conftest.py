@@ -8,6 +8,7 @@ import pytest
 
 from skald_blocks import MediaStore
 from tests.conftest import required
+from tests.integration.media.working import Worked
 from tests.services.rtsp import RtspServer, rtsp_server
 
 
@@ -43,3 +44,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def worked(store: MediaStore, tmp_path: Path) -> Worked:
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return Worked(store, folder)

@@ -13,6 +13,7 @@ import ffmpeg
 import psutil
 import pytest
 
+from skald_bridge.media.contents import read
 from skald_bridge.media.errors import DiskFull, FfmpegEnded, FfmpegFailed
 from skald_bridge.media.ffmpeg import arguments, run, source_input
 from skald_bridge.media.inputs import local_source, remote_source
@@ -42,6 +43,7 @@ def test_progress_is_real(tmp_path):
     made = render(
         source,
         facts,
+        read(source, facts),
         ladder([360, 180], facts),
         tmp_path,
         style=Style(look="sepia", label="1 < 2: it's \\ 100%"),
@@ -128,6 +130,7 @@ def test_full_disk(small_disk):
         render(
             source,
             facts,
+            read(source, facts),
             ladder([360], facts),
             small_disk,
             style=Style(quality=12),
@@ -137,9 +140,9 @@ def test_full_disk(small_disk):
 
 
 def test_what_ffmpeg_said_is_told_without_credentials(tmp_path):
-    read = ffmpeg.input("file:/nowhere/rtsp://u:hunter2@cam/x.mp4")
+    missing = ffmpeg.input("file:/nowhere/rtsp://u:hunter2@cam/x.mp4")
     with pytest.raises(FfmpegFailed, match="No such file") as error:
-        run(arguments(ffmpeg.output(read, f"file:{tmp_path}/x.mp4")))
+        run(arguments(ffmpeg.output(missing, f"file:{tmp_path}/x.mp4")))
     assert "hunter2" not in str(error.value)
     with pytest.raises(ValueError, match="fetch"):
         source_input(remote_source("rtsp://u:hunter2@cam/1", "rtsp"))

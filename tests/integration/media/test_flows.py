@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from skald_bridge.installation.bundled import flows_directory
 from skald_bridge.media.inputs import local_source
 from skald_bridge.media.measure import measure
 from skald_bridge.media.probe import probe
+from tests.integration.media.inputs import FAST, ffmpeg, pictures, tone
 from tests.services.footage import bikes, reel
 from tests.services.poll import until
 from tests.services.prefect_server import PrefectServer
@@ -113,6 +115,59 @@ def test_pipeline_here(home):
     assert shown["contact-sheet"].startswith("data:image/jpeg;base64,")
     assert "## Parts" in shown["report"]
     assert not (home / "media" / "p" / "parts").exists()
+
+
+def test_what_was_lost_is_told_in_result_report_and_progress(home, tmp_path, monkeypatch):
+    plain, video = tmp_path / "plain.mp4", tmp_path / "unknown.mp4"
+    ffmpeg(*pictures(3), *tone(3), *FAST, "-g", "25", "-c:a", "aac", plain)
+    video.write_bytes(plain.read_bytes().replace(b"mp4a", b"zzzz").replace(b"esds", b"zsds"))
+    monkeypatch.setenv("SKALD_MEDIA_ROOTS", str(tmp_path))
+    told = "sound track 1 is left out: its codec is unknown here"
+    reports = {"transcode": "renditions", "analyze": "analysis", "pipeline": "report"}
+    more: dict[str, dict[str, Any]] = {
+        "transcode": {"heights": [120]},
+        "pipeline": {"partSeconds": 1, "height": 120},
+    }
+    for name, report in reports.items():
+        given = {"input": str(video), "output": name, **more.get(name, {})}
+        state = product(name)(given, return_state=True)
+        assert state.is_completed(), state.message
+        assert state.result()["warnings"] == [told]
+        assert told in str(artifacts(run_of(state))[report])
+        until(partial(tells, run_of(state), told), 20, f"the last progress of {name}")
+
+
+def tells(run_id: uuid.UUID, text: str) -> bool:
+    """Whether its progress, which the task's document repeats, holds ``text``."""
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
+        )
+    return any(text in str(each.description) for each in found if each.type == "progress")
+
+
+@pytest.mark.parametrize("name", ["transcode", "analyze", "pipeline"])
+def test_a_song_with_a_cover_fails_and_says_why(tmp_path, monkeypatch, name):
+    cover, song = tmp_path / "cover.png", tmp_path / "song.m4a"
+    ffmpeg(*pictures(1), "-frames:v", "1", cover)
+    ffmpeg(
+        *tone(2),
+        "-i",
+        cover,
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-c:v",
+        "copy",
+        "-disposition:v:0",
+        "attached_pic",
+        song,
+    )
+    monkeypatch.setenv("SKALD_MEDIA_ROOTS", str(tmp_path))
+    state = product(name)({"input": str(song)}, return_state=True)
+    assert state.is_failed()
+    assert "has no picture but a cover" in state.message
 
 
 def test_complex_job():

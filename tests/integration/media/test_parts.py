@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from skald_bridge.media import cutting
+from skald_bridge.media.contents import read
 from skald_bridge.media.findings import Span, find
 from skald_bridge.media.inputs import local_source
 from skald_bridge.media.measure import join, measure
@@ -32,10 +33,10 @@ def test_black_and_silence_of_real_footage():
 def test_parts_hold_every_picture_once(clip, copied, tmp_path):
     source = local_source(clip())
     facts = probe(source)
-    assert facts.seconds is not None
-    plan = cutting.plan_cuts(cutting.key_frames(source), facts.seconds, 2.5)
+    reading = read(source, facts)
+    plan = cutting.plan_cuts(reading.cuts, reading.content.seconds, 2.5)
     assert plan.copied == copied
-    parts = [local_source(path) for path in cutting.split(source, plan, tmp_path)]
+    parts = [local_source(path) for path in cutting.split(source, facts, reading, plan, tmp_path)]
     assert len(parts) == len(plan.starts) + 1
     whole, joined = measure(source), join(measure(part) for part in parts)
     assert len(joined.times) == len(whole.times)
@@ -45,22 +46,25 @@ def test_parts_hold_every_picture_once(clip, copied, tmp_path):
 def test_merged_parts_are_the_whole(tmp_path):
     source = local_source(reel())
     facts = probe(source)
-    plan = cutting.plan_cuts(cutting.key_frames(source), 16.28, 4)
+    reading = read(source, facts)
+    plan = cutting.plan_cuts(reading.cuts, 16.28, 4)
     done = []
-    for index, path in enumerate(cutting.split(source, plan, tmp_path)):
+    for index, path in enumerate(cutting.split(source, facts, reading, plan, tmp_path)):
         folder = tmp_path / str(index)
         folder.mkdir()
         part = local_source(path)
         (made,) = render(
             part,
             probe(part),
+            read(part, probe(part)),
             ladder([180], facts),
             folder,
             style=Style(sound=False, preset="ultrafast"),
             encoder=encoder_here({}),
         )
         done.append(made.path)
-    merged = local_source(cutting.merge(done, source, facts, tmp_path / "merged.mp4"))
+    starts = [0.0, *plan.starts]
+    merged = local_source(cutting.merge(done, starts, source, facts, reading, tmp_path / "merged.mp4"))
     shown = probe(merged)
     assert (shown.height, shown.audio_codec, shown.channels) == (180, "aac", 2)
     assert shown.seconds == pytest.approx(16.28, abs=0.1)

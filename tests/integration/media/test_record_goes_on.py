@@ -203,7 +203,7 @@ def test_an_index_of_somebody_else_is_left_alone(store, folder):
 @pytest.mark.server
 def test_a_retried_task_continues_and_shows_no_credentials(server: PrefectServer, home, folder):
     path = long(folder)
-    flow = load_flow_from_entrypoint(f"{flows_directory()}/record.py:record", use_placeholder_flow=False)
+    flow: Any = load_flow_from_entrypoint(f"{flows_directory()}/record.py:record", use_placeholder_flow=False)
     breaking = breaking_server(path, breaks=[path.stat().st_size // 2], away=3.0)
     with talking_to(server.url), breaking as http, get_client(sync_client=True) as client:
         url = http.url().replace("://", "://admin:hunter2@") + "?user=admin&loginpas=hunter2"

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skald_bridge.media.findings import Span, Thresholds, find, scene_cuts, stretches
-from skald_bridge.media.measure import HEIGHT, SOUND_STEP, WIDTH, Measures, join
+from skald_bridge.media.loudness import STEP as SOUND_STEP
+from skald_bridge.media.measure import HEIGHT, WIDTH, Measures, join
 
 RATE = 0.04
 
