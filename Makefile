@@ -3,7 +3,7 @@ VENV ?= .venv
 PIP = $(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 NAME ?= start
 
-.PHONY: demo test check unit parity bench chaos services services-stop clean
+.PHONY: demo test test-kubernetes check unit parity bench chaos services services-stop clean
 
 # The environment, made once and again whenever what it is made of changes.
 $(VENV)/run.stamp: pyproject.toml constraints.txt
@@ -19,6 +19,11 @@ $(VENV)/test.stamp: $(VENV)/run.stamp
 	@$(PIP) --editable '.[test]'
 	@touch $@
 
+$(VENV)/kubernetes.stamp: $(VENV)/test.stamp
+	@echo "Installing Kubernetes' clients ..."
+	@$(PIP) --editable '.[test,kubernetes]'
+	@touch $@
+
 demo: $(VENV)/run.stamp
 	@$(VENV)/bin/skald demo $(ARGS)
 
@@ -31,6 +36,10 @@ check: $(VENV)/test.stamp
 # Everything: a quarter of an hour on two cores.
 test: check
 	$(VENV)/bin/pytest -n 2 --dist loadscope $(ARGS)
+
+# On a Kubernetes control plane of its own, which Go builds once, for some minutes; not a part of `make test`.
+test-kubernetes: $(VENV)/kubernetes.stamp
+	$(VENV)/bin/pytest tests/kubernetes -m kubernetes $(ARGS)
 
 unit: $(VENV)/test.stamp
 	$(VENV)/bin/pytest tests/unit $(ARGS)

@@ -42,7 +42,7 @@ def connected(kubeconfig: str | None, context: str | None, namespace: str | None
     except ConfigException:
         if kubeconfig is None and context is None:
             with contextlib.suppress(ConfigException):
-                inside = client.Configuration()
+                inside = _configuration()
                 config.load_incluster_config(client_configuration=inside)
                 return KubernetesCluster(client.ApiClient(inside), namespace or _own_namespace())
         raise Unavailable(
@@ -50,7 +50,7 @@ def connected(kubeconfig: str | None, context: str | None, namespace: str | None
             remedy="Set KUBECONFIG to a kubeconfig, or name it with --kubeconfig.",
         ) from None
     try:
-        api = config.new_client_from_config(kubeconfig, context)
+        api = config.new_client_from_config(kubeconfig, context, client_configuration=_configuration())
         contexts, _ = config.list_kube_config_contexts(kubeconfig)
     except ConfigException as error:
         raise InvalidInput(
@@ -178,6 +178,13 @@ class KubernetesCluster:
             f"The cluster failed at {what}: {error.status} {said}",
             remedy="Try again; read the apiserver's log.",
         )
+
+
+def _configuration() -> Any:
+    made = client.Configuration()
+    # urllib3 would try again at once, and warn of each try.
+    made.retries = False
+    return made
 
 
 def _own_namespace() -> str:

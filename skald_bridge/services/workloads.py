@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from skald_bridge.domain.errors import NotFound
+from skald_bridge.domain.errors import Denied, NotFound, Unavailable
 from skald_bridge.ports import Cluster
 from skald_bridge.wire.manifests import (
     MANAGED_BY,
@@ -65,21 +65,34 @@ def wait(
 ) -> Progress:
     """Until the task's pod is ready, or cannot become so; ``report`` hears each new state.
 
-    A ``Progress`` that is neither done nor failed says where it stood after ``seconds``.
+    A ``Progress`` that is neither done nor failed says where it stood after ``seconds``; a cluster that does not
+    answer meanwhile is waited for too.
+
+    Raises:
+        Denied: the cluster does not let us.
     """
     deadline, said = time.monotonic() + seconds, ""
-    name = workload_name(workload.name)
     while True:
-        live = cluster.get(workload.kind, name)
-        if live is None:
-            return Progress("removed meanwhile", failed=True, remedy="Apply it again.")
-        now = progress(workload.name, live, cluster.list("Pod", f"app={name}"))
+        now = _seen(cluster, workload)
         if now.text != said:
             report(now.text)
             said = now.text
         if now.done or now.failed or time.monotonic() > deadline:
             return now
         time.sleep(_PERIOD)
+
+
+def _seen(cluster: Cluster, workload: Workload) -> Progress:
+    name = workload_name(workload.name)
+    try:
+        live = cluster.get(workload.kind, name)
+        if live is None:
+            return Progress("removed meanwhile", failed=True, remedy="Apply it again.")
+        return progress(workload.name, live, cluster.list("Pod", f"app={name}"))
+    except Denied:
+        raise
+    except Unavailable as error:
+        return Progress(error.message)
 
 
 def listed(cluster: Cluster) -> list[Row]:
