@@ -13,7 +13,6 @@ import os
 from pathlib import Path
 
 from skald_bridge.domain.errors import Unavailable
-from skald_bridge.modes.jobs import read_entries
 from skald_bridge.ports import Cluster
 from skald_bridge.wire.manifests import Options, Workload, workload
 from skald_bridge.wire.pods import IMAGE, PodOptions
@@ -85,6 +84,8 @@ def create_single_process_resources(
 def _workload(
     task_name: str, yaml_file: str | Path | None, image: str, options: Options | None = None
 ) -> Workload:
+    from skald_bridge.modes.jobs import read_entries
+
     entries = read_entries(Path(yaml_file or os.environ.get("YAML_FILE") or _FILE))
     entry = next((each for each in entries if each.id == task_name), entries[0])
     return workload(entry, options or Options(PodOptions(image)), task_name)

@@ -166,7 +166,8 @@ class KubernetesCluster:
                 return Rejected(
                     f"{what} belongs to somebody else in part: {said}", remedy="Take it over with --force."
                 )
-            case 422 if "immutable" in said:
+            # A Deployment from elsewhere keeps its default strategy's parameters, which no apply can take away.
+            case 422 if "immutable" in said or "strategy `type`" in said:
                 return Rejected(
                     f"{what} cannot be changed: {said}", remedy="Remove it first: skald k8s delete TASK."
                 )

@@ -12,7 +12,7 @@ import typer
 from skald_bridge.cli import kube_options as pods
 from skald_bridge.cli.lazy import EXIT_CODES
 from skald_bridge.cli.output import ago, console, plain, print_json, say, table
-from skald_bridge.domain.errors import SkaldError
+from skald_bridge.domain.errors import NotFound, SkaldError
 from skald_bridge.domain.plain_text import visible
 from skald_bridge.wire.pods import IMAGE
 
@@ -235,8 +235,15 @@ def logs(
     from skald_bridge.services.workloads import newest_pod
 
     cluster = _cluster(kubeconfig, context, namespace)
-    for line in cluster.logs(newest_pod(cluster, task), follow=follow, tail=tail, previous=previous):
+    pod, waits = newest_pod(cluster, task)
+    silent = True
+    for line in cluster.logs(pod, follow=follow, tail=tail, previous=previous):
         say(line)
+        silent = False
+    if silent and waits:
+        raise NotFound(
+            f"{task} has said nothing yet: {waits}.", remedy="`skald k8s list` says where it stands."
+        )
 
 
 def row_json(row: Row) -> dict[str, Any]:

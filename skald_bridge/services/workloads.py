@@ -17,7 +17,7 @@ from skald_bridge.wire.manifests import (
     workload_name,
 )
 from skald_bridge.wire.pods import Json
-from skald_bridge.wire.rollout import Progress, Row, difference, progress, row
+from skald_bridge.wire.rollout import Progress, Row, difference, progress, row, waits_for
 
 _PERIOD = 0.5
 _WORKLOADS = ("Deployment", "Job", "CronJob")
@@ -128,15 +128,16 @@ def delete(cluster: Cluster, task: str, seconds: float) -> tuple[list[Change], b
     return removed, gone
 
 
-def newest_pod(cluster: Cluster, task: str) -> str:
-    """The name of a task's youngest pod. Raises ``NotFound``."""
+def newest_pod(cluster: Cluster, task: str) -> tuple[str, str]:
+    """The name of a task's youngest pod, and what it waits for. Raises ``NotFound``."""
     pods = cluster.list("Pod", f"app={workload_name(resource_name(task))}")
     if not pods:
         raise NotFound(
             f"There is no pod of {task} in the namespace {cluster.namespace}.",
             remedy="`skald k8s list` says where its tasks stand.",
         )
-    return str(max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"])["metadata"]["name"])
+    youngest = max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"])
+    return youngest["metadata"]["name"], waits_for(youngest)
 
 
 def _left_over(cluster: Cluster, workload: Workload) -> list[tuple[str, str]]:

@@ -156,19 +156,18 @@ def _stuck(task: str, pods: Sequence[Json]) -> Progress | None:
 
 
 def _waiting(pods: Sequence[Json]) -> str:
-    """What the first pod that does not run waits for, in the cluster's words."""
-    for pod in pods:
-        status = pod.get("status") or {}
-        for condition in status.get("conditions") or ():
-            if (condition["type"], condition["status"]) == ("PodScheduled", "False"):
-                return f"{condition.get('reason', 'not scheduled')}: {condition.get('message', '')}".rstrip(
-                    ": "
-                )
-        for reason, message in _waits(pod):
-            return f"{reason}: {message}" if message else reason
-        if status.get("phase") == "Pending":
-            return "the pod is pending"
-    return ""
+    return next(filter(None, map(waits_for, pods)), "")
+
+
+def waits_for(pod: Json) -> str:
+    """Why a pod does not run yet, in the cluster's words; empty for one that does, or has ended."""
+    status = pod.get("status") or {}
+    for condition in status.get("conditions") or ():
+        if (condition["type"], condition["status"]) == ("PodScheduled", "False"):
+            return f"{condition.get('reason', 'not scheduled')}: {condition.get('message', '')}".rstrip(": ")
+    for reason, message in _waits(pod):
+        return f"{reason}: {message}" if message else reason
+    return "the pod is pending" if status.get("phase") == "Pending" else ""
 
 
 def _waits(pod: Json) -> Iterator[tuple[str, str]]:

@@ -167,7 +167,7 @@ def test_a_scheduled_entry_is_a_cron_job(k8s: K8s) -> None:
 def test_a_pod_that_has_not_started_has_no_logs(k8s: K8s) -> None:
     assert k8s("apply", k8s.write(CAM), "--no-wait").code == 0
     until(lambda: "no pod" not in k8s("logs", "cam").err, 60, "the pod")
-    k8s("logs", "cam").is_clear(2, "does not have a host assigned")
+    k8s("logs", "cam").is_clear(3, "has said nothing yet: the pod is pending", "skald k8s list")
 
 
 def test_a_delete_that_takes_longer_says_so(k8s: K8s, node: Node) -> None:

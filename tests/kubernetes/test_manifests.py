@@ -74,16 +74,34 @@ def test_the_guides_own_yaml_is_applied_and_becomes_a_pod(
     assert row["image"] == "<your-registry>/<your-worker-image>:latest"
 
 
-def test_ours_takes_over_what_the_guide_applied(plane: ControlPlane, k8s: K8s, namespace: str) -> None:
-    """kubectl's fields are somebody else's until --force says otherwise."""
+def test_ours_stands_in_for_what_the_guide_applied(plane: ControlPlane, k8s: K8s, namespace: str) -> None:
+    """kubectl's fields are somebody else's, and its Deployment may have two pods at once: ours replaces it."""
     text = guide.DEPLOYMENT.replace("<your-registry>/<your-worker-image>", "r/i")
     assert plane.kubectl("apply", "-n", namespace, "-f", "-", given=text).returncode == 0
     file = k8s.write(guide.ENTRY.replace("TaskWorker1", "task-alpha"))
     refused = k8s("apply", file, "--no-wait")
     refused.is_clear(5, "belongs to somebody else", "--force")
+    k8s("apply", file, "--no-wait", "--force").is_clear(5, "cannot be changed", "skald k8s delete")
+    assert k8s("delete", "task-alpha").out == "removed Deployment/skald-single-worker-task-alpha\n"
+    made = k8s("apply", file, "--no-wait", "--json").json
+    assert {change["action"] for change in made["tasks"][0]["changes"]} == {"created"}
+
+
+def test_somebody_elses_field_is_taken_over_by_force_alone(
+    plane: ControlPlane, k8s: K8s, namespace: str
+) -> None:
+    file = k8s.write(guide.ENTRY.replace("TaskWorker1", "task-alpha"))
+    assert k8s("apply", file, "--no-wait").code == 0
+    name = "deployment/skald-single-worker-task-alpha"
+    changed = plane.kubectl("set", "image", name, "worker=r/other:1", "-n", namespace)
+    assert changed.returncode == 0, changed.stderr
+    k8s("apply", file, "--no-wait").is_clear(5, "belongs to somebody else", "--force")
     taken = k8s("apply", file, "--no-wait", "--force", "--json").json
-    actions = {change["kind"]: change["action"] for change in taken["tasks"][0]["changes"]}
-    assert actions == {"ConfigMap": "created", "Deployment": "changed", "PodDisruptionBudget": "created"}
+    assert [change["action"] for change in taken["tasks"][0]["changes"]] == [
+        "unchanged",
+        "changed",
+        "unchanged",
+    ]
 
 
 def test_the_longest_names_are_taken(plane: ControlPlane, k8s: K8s, namespace: str) -> None:
