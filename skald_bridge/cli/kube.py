@@ -138,7 +138,7 @@ def apply(
     }
     if not dry_run:
         for workload, changes in plans:
-            make_so(cluster, workload, changes, force=force)
+            make_so(cluster, workload, changes, timeout, force=force)
     failed: Progress | None = None
     if waiting and not dry_run:
         for shown, (workload, _) in zip(answer["tasks"], plans, strict=True):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from skald_bridge.domain.errors import Denied, NotFound, Unavailable
+from skald_bridge.domain.errors import Denied, NotFound, SkaldError, Unavailable
 from skald_bridge.ports import Cluster
 from skald_bridge.wire.manifests import (
     MANAGED_BY,
@@ -51,11 +51,23 @@ def plan(cluster: Cluster, workload: Workload, *, force: bool = False) -> list[C
     return [*made, *(Change(kind, name, "removed") for kind, name in _left_over(cluster, workload))]
 
 
-def apply(cluster: Cluster, workload: Workload, changes: Sequence[Change], *, force: bool = False) -> None:
-    """Make it so: what is to be removed goes first, so that a task is never there twice. Raises as ``plan``."""
-    for change in changes:
-        if change.action == "removed":
-            cluster.delete(change.kind, change.name)
+def apply(
+    cluster: Cluster, workload: Workload, changes: Sequence[Change], seconds: float, *, force: bool = False
+) -> None:
+    """Make it so: what is to be removed goes first, with its pods, so that a task is never at work twice.
+
+    Raises:
+        SkaldError: those pods were not gone after ``seconds``; nothing else has been done then.
+        Denied, Unavailable, InvalidInput, Rejected: as ``plan``.
+    """
+    removed = [change for change in changes if change.action == "removed"]
+    for change in removed:
+        cluster.delete(change.kind, change.name)
+    if removed and not _ended(cluster, removed, workload.name, seconds):
+        raise SkaldError(
+            f"The earlier pod of {workload.task} was not gone after {seconds:g} s.",
+            remedy="Wait for its release, then apply again; or give it longer with --timeout.",
+        )
     for manifest in workload.manifests:
         cluster.apply(manifest, force=force)
 
@@ -122,10 +134,7 @@ def delete(cluster: Cluster, task: str, seconds: float) -> tuple[list[Change], b
             f"There is no task {task} in the namespace {cluster.namespace}.",
             remedy="`skald k8s list` lists them.",
         )
-    deadline = time.monotonic() + seconds
-    while not (gone := _gone(cluster, removed, workload_name(name))) and time.monotonic() < deadline:
-        time.sleep(_PERIOD)
-    return removed, gone
+    return removed, _ended(cluster, removed, name, seconds)
 
 
 def newest_pod(cluster: Cluster, task: str) -> tuple[str, str]:
@@ -146,6 +155,13 @@ def _left_over(cluster: Cluster, workload: Workload) -> list[tuple[str, str]]:
     kinds = {manifest["kind"] for manifest in workload.manifests}
     found = ((kind, cluster.get(kind, name)) for kind in _BESIDE if kind not in kinds)
     return [(kind, name) for kind, live in found if live is not None and _ours(live)]
+
+
+def _ended(cluster: Cluster, removed: Sequence[Change], name: str, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (gone := _gone(cluster, removed, workload_name(name))) and time.monotonic() < deadline:
+        time.sleep(_PERIOD)
+    return gone
 
 
 def _gone(cluster: Cluster, removed: Sequence[Change], app: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
 if importlib.util.find_spec("kubernetes") is None:
     # `make test` has no Kubernetes client, and deselects these; `make test-kubernetes` installs it.
     collect_ignore_glob = ["test_*.py"]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Built before the first test, which has its time limit; why it cannot be is said by the tests that need it."""
+    asked = any(item.get_closest_marker("kubernetes") for item in session.items)
+    if asked and not session.config.getoption("collectonly"):
+        from tests.services.kubernetes.program import program
+
+        with contextlib.suppress(pytest.skip.Exception, pytest.fail.Exception):
+            program()
 
 
 @pytest.fixture(scope="session")

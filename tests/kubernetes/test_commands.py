@@ -156,6 +156,21 @@ def test_an_entry_that_is_no_longer_persistent_leaves_no_deployment(k8s: K8s) ->
     until(lambda: [row["kind"] for row in k8s("list", "--json").json] == ["Job"], 60, "the Job alone")
 
 
+def test_its_job_does_not_start_before_its_deployments_pod_is_gone(k8s: K8s, node: Node) -> None:
+    with started(k8s, "apply", k8s.write(CAM)) as applying:
+        pod = node.pod(k8s.namespace, APP)
+        node.ready(k8s.namespace, pod)
+        assert applying.wait(120) == 0
+    k8s.write(CAM.replace("isPersistent: true", "isPersistent: false"))
+    said = k8s("apply", "all_workers.yml", "--timeout", "1")
+    assert said.code == 1
+    assert "The earlier pod of cam was not gone after 1 s." in said.err
+    assert "Job" not in [row["kind"] for row in k8s("list", "--json").json]
+    node.gone(k8s.namespace, pod)
+    assert k8s("apply", "all_workers.yml", "--no-wait").code == 0
+    until(lambda: [row["kind"] for row in k8s("list", "--json").json] == ["Job"], 60, "the Job alone")
+
+
 def test_a_scheduled_entry_is_a_cron_job(k8s: K8s) -> None:
     made = k8s("apply", k8s.write(guide.BATCH), "--schedule", "0 3 * * *", "--json").json
     assert (made["tasks"][0]["kind"], made["tasks"][0]["ready"]) == ("CronJob", True)

@@ -17,4 +17,5 @@ mount -t tmpfs -o "mode=1777" pod "$root/tmp"
 mount -t tmpfs -o "uid=$user,gid=$user" pod "$root$home"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
-exec chroot --userspec="$user:$user" "$root" "$@"
+# Told to die with its starter after its user has changed: a change of user forgets that.
+exec chroot "$root" setpriv --reuid="$user" --regid="$user" --clear-groups --pdeathsig KILL "$@"

@@ -20,12 +20,11 @@ _VERSION_AT = "k8s.io/component-base/version"
 def program() -> Path:
     """One executable: etcd, kube-apiserver, kube-controller-manager and kubectl are its first argument.
 
-    Building takes minutes, and 3 GB of modules and objects that are removed afterwards.
+    Building takes minutes, and 3 GB of modules and objects; they are removed afterwards unless KUBERNETES_GOMODCACHE
+    and KUBERNETES_GOCACHE name folders for them.
     """
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(_SOURCE.iterdir()))).hexdigest()[
-        :12
-    ]
-    return once(f"kubernetes-{VERSION}-{digest}", _build) / "kubernetes"
+    source = b"".join(file.read_bytes() for file in sorted(_SOURCE.iterdir()))
+    return once(f"kubernetes-{VERSION}-{hashlib.sha256(source).hexdigest()[:12]}", _build) / "kubernetes"
 
 
 def _build(folder: Path) -> None:
