@@ -6,7 +6,7 @@ OLDEST_UNITS = tests/unit/node tests/unit/authoring tests/unit/test_prefect_priv
 PIP = $(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 NAME ?= start
 
-.PHONY: demo test test-oldest check unit parity bench chaos services services-stop clean
+.PHONY: demo test test-oldest test-kubernetes check unit parity bench chaos services services-stop clean
 
 # The environment, made once and again whenever what it is made of changes.
 $(VENV)/run.stamp: pyproject.toml $(CONSTRAINTS)
@@ -20,6 +20,11 @@ $(VENV)/run.stamp: pyproject.toml $(CONSTRAINTS)
 $(VENV)/test.stamp: $(VENV)/run.stamp
 	@echo "Installing what the tests need ..."
 	@$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/kubernetes.stamp: $(VENV)/test.stamp
+	@echo "Installing Kubernetes' clients ..."
+	@$(PIP) --editable '.[test,kubernetes]'
 	@touch $@
 
 demo: $(VENV)/run.stamp
@@ -46,6 +51,10 @@ test-oldest: $(OLDEST)/constraints.txt
 $(OLDEST)/constraints.txt: constraints-oldest.txt constraints.txt
 	@mkdir -p $(@D)
 	@awk -F== 'FNR == NR { old[$$1]; print; next } !($$1 in old)' $^ > $@
+
+# On a Kubernetes control plane of its own, which Go builds once, for some minutes; not a part of `make test`.
+test-kubernetes: $(VENV)/kubernetes.stamp
+	$(VENV)/bin/pytest tests/kubernetes -m kubernetes $(ARGS)
 
 unit: $(VENV)/test.stamp
 	$(VENV)/bin/pytest tests/unit $(ARGS)

@@ -3,7 +3,8 @@
 Rooms, imported downwards only:
 
 * ``cli``, ``modes`` and ``skalds``: how people start things, by our command or by Skalds' own entry points;
-* ``main``, ``connections`` and ``stored``: the only places that know which adapter stands behind which port;
+* ``main``, ``connections``, ``kubernetes`` and ``stored``: the only places that know which adapter stands behind
+  which port;
 * ``api``: HTTP for Skalds' users; ``services``: the bridge's duties; ``installation``: what ``skald up`` keeps running;
 * ``adapters``: Prefect, Kafka, Redis, MongoDB and SQLite behind ``ports``;
 * ``authoring`` and ``media``: what task types are written with;

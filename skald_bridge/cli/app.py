@@ -38,6 +38,7 @@ COMMANDS = {
     "bridge": (f"{_HERE}.bridge:bridge", "Run the bridge: states to journal, pulse and archive; REST."),
     "run": (f"{_HERE}.run:run", "Run a Skalds YAML file: as edge, node or single process."),
     "deploy": (f"{_HERE}.deploy:deploy", "Deploy the flows of a folder, or those of this package."),
+    "k8s": (f"{_HERE}.kube:k8s", "Run Skalds' YAML files on Kubernetes, a pod for each task."),
     "init": (f"{_HERE}.init:init", "Write a configuration file that explains every setting."),
     "version": (f"{_HERE}.version:version", "Print the versions of skald, Prefect and Python."),
 }

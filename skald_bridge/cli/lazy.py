@@ -23,8 +23,10 @@ class LazyCommand(TyperCommand):
         return self.load().make_context(info_name, args, *rest, **extra)
 
     def load(self) -> Any:
-        """The real command."""
+        """The real command, or group of commands."""
         function = getattr(import_module(self._module), self._function)
+        if isinstance(function, typer.Typer):
+            return typer.main.get_command(function)
         app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
         app.command(self.name, epilog=EXIT_CODES)(function)
         return typer.main.get_command(app)

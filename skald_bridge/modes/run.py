@@ -31,7 +31,8 @@ def run(options: Options) -> int:
     if settings.skald_mode is Mode.SINGLE_PROCESS:
         from skald_bridge.modes.single import run_single
 
-        return run_single(checked(entries[:1], options.catalog, settings.yaml_file)[0])
+        job = checked(entries[:1], options.catalog, settings.yaml_file)[0]
+        return run_single(job, settings.alive_file)
     from skald_bridge.modes.edge import run_edge
 
     return run_edge(settings, checked(entries, options.catalog, settings.yaml_file))

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from prefect.context import refresh_global_settings_context
 from prefect.exceptions import TerminationSignal
 
 from skald_bridge.authoring.workers import TASK_ID_LABEL
+from skald_bridge.modes.alive import alive_file
 from skald_bridge.modes.jobs import Job
 from skald_bridge.modes.offline import offline_api
 
@@ -22,12 +24,15 @@ _log = logging.getLogger("skald.single")
 FAILED = 1
 
 
-def run_single(job: Job) -> int:
-    """Run a job to its end: 0 completed, 1 failed, 128 + the number of the signal that ended it."""
+def run_single(job: Job, alive: Path | None = None) -> int:
+    """Run a job to its end: 0 completed, 1 failed, 128 + the number of the signal that ended it.
+
+    ``alive`` is a file to be touched meanwhile.
+    """
     flow = job.type.flow.with_options(flow_run_name=lambda: job.entry.id)
     _log.info("task %s (%s) starts in this process", job.entry.id, job.type.name)
     try:
-        with _terminable(), _without_server(job.entry.id):
+        with _terminable(), alive_file(alive), _without_server(job.entry.id):
             state: State[Any] = cast(Any, flow)(job.attachments, return_state=True)
     except (TerminationSignal, KeyboardInterrupt) as ended:
         number = ended.signal if isinstance(ended, TerminationSignal) else signal.SIGINT

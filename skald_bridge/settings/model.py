@@ -93,6 +93,10 @@ class Settings(BaseSettings):
         Mode.NODE, "SKALD_MODE", "What skald run starts: edge, node, single_process or scheduler."
     )
     yaml_file: Path | None = _skalds(None, "YAML_FILE", "The tasks of an edge or of a single process.")
+    alive_file: Path | None = Field(
+        None,
+        description="A file that a single process touches every 5 seconds while its task runs, for probes.",
+    )
 
     pool: str = Field("cpu", min_length=1, description="Work pool of the node.")
     tags: Annotated[Names, NoDecode] = Field(

@@ -21,6 +21,7 @@ _EXAMPLES = {
     "prefect_api_url": "http://127.0.0.1:4200/api",
     "skald_id": "studio-1",
     "yaml_file": "all_workers.yml",
+    "alive_file": "/run/skald-alive",
     "limit": 4,
     "log_path": "logs",
     "kafka_block": "events",
