@@ -117,14 +117,17 @@ def run(
     drain = threading.Thread(target=_drain, args=(process.stderr, tail), daemon=True)
     drain.start()
     watch = _StallWatch(process, stall_seconds)
+    furthest = 0.0
     _running.add(process)
     try:
         for line in process.stdout:
             seconds = written_seconds(line.decode(errors="replace"))
             if seconds is not None:
                 watch.moved(seconds)
+                # Of several outputs ffmpeg tells now of the one, now of the other.
+                furthest = max(furthest, seconds)
                 if on_progress is not None:
-                    on_progress(seconds)
+                    on_progress(furthest)
         process.wait()
     finally:
         watch.cancel()
