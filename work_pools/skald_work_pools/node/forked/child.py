@@ -84,7 +84,8 @@ def main() -> int:
     channel_fd, flags_fd = (int(os.environ.pop(name)) for name in (CHANNEL_FD_ENV, FLAGS_FD_ENV))
     for descriptor in (channel_fd, flags_fd):
         os.set_inheritable(descriptor, False)
-    return _serve(channel_fd, flags_fd, _find)
+    # What is begun before its code is imported is what the code finds: nothing, as in Prefect's own process.
+    return _serve(channel_fd, flags_fd, _find, ahead=False)
 
 
 def _take_streams(descriptors: list[int]) -> None:
@@ -95,7 +96,8 @@ def _take_streams(descriptors: list[int]) -> None:
         os.close(descriptor)
 
 
-def _serve(channel_fd: int, flags_fd: int, find: Finder) -> int:
+def _serve(channel_fd: int, flags_fd: int, find: Finder, *, ahead: bool = True) -> int:
+    """``ahead``: what takes a while is done before the run is known."""
     from skald_work_pools import prefect_private
 
     sock = socket.socket(fileno=channel_fd)
@@ -108,8 +110,9 @@ def _serve(channel_fd: int, flags_fd: int, find: Finder) -> int:
     prefect_private.forward_logs(lambda log: _log(log, node, flags))
     prefect_private.forward_events(lambda event: node.send(Emitted(event)))
     prefect_private.install(_host(node, flags))
-    with contextlib.suppress(Exception):
-        prefect_private.warm()
+    if ahead:
+        with contextlib.suppress(Exception):
+            prefect_private.warm()
     node.send(Warm(os.getpid()))
     request = node.receive()
     if not isinstance(request, Run):

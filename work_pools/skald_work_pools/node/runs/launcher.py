@@ -94,17 +94,18 @@ class Launcher:
             )
 
     async def _new_interpreter(self, reason: str) -> ChildProcess:
-        """As Prefect's process worker starts one, with a folder of its own to begin in."""
+        """As Prefect's process worker starts one: in the folder of its code, or in one that the code is fetched to."""
         self.start = "cold"
         self._say(f"a new interpreter is used: {reason}")
-        if not self._folder:
-            self._folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="skald-")
-        env = self._environment()
-        if (code := self._plan.codebase) is not None and outranking(code.root, found_at_start(sys.modules)):
+        env, code = self._environment(), self._plan.codebase
+        if code is not None and outranking(code.root, found_at_start(sys.modules)):
             env["PYTHONPATH"] = os.pathsep.join(filter(None, (code.root, env.get("PYTHONPATH"))))
+        if code is None and not self._folder:
+            self._folder = await asyncio.to_thread(tempfile.mkdtemp, prefix="skald-")
+        folder = code.root if code is not None else self._folder
         stem = await self._context.stems.default()
         argv = [sys.executable, "-m", "skald_work_pools.node.forked.child"]
-        return await ChildProcess.start(lambda fds: stem.execute(argv, env, self._folder, fds))
+        return await ChildProcess.start(lambda fds: stem.execute(argv, env, folder, fds))
 
     def _environment(self) -> dict[str, str]:
         """The whole environment of a process of this run."""
