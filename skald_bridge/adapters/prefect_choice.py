@@ -14,10 +14,11 @@ from skald_bridge.domain.facts import Node
 
 
 class Served(NamedTuple):
-    """A deployment as Prefect's JSON; ``alone``: the class has no other."""
+    """A deployment as Prefect's JSON. ``alone``: the class has no other; ``refusal``: why no node could take it."""
 
     deployment: Mapping[str, Any]
     alone: bool
+    refusal: Rejected | None = None
 
 
 class Choice(Reading):
@@ -34,9 +35,10 @@ class Choice(Reading):
     ) -> Served:
         """One request where the class has one deployment, and nothing else is asked.
 
+        ``only_if_served``: find out whether no node could ever take a task of it, too.
+
         Raises:
             NotFound: no deployment has that flow, name or pool; the message lists those there are.
-            Rejected: ``only_if_served``, and no node could ever take a task of it.
         """
         rows = await self.pages(
             "/deployments/filter", {"flows": {"name": {"any_": [class_name]}}, "sort": "CREATED_DESC"}
@@ -55,9 +57,11 @@ class Choice(Reading):
         offers, nodes = await self._surroundings(offers)
         able = [offer for offer in offers if offer.id in {each.id for each in able}]
         best = chosen(class_name, able, nodes, variables or {})
+        refusal = None
         if only_if_served and (why := unserved(class_name, best, offers, nodes, variables or {})):
-            raise Rejected(why.reason, remedy=f"{why.remedy}. To have it wait all the same: --queue-anyway")
-        return Served(by_id[best.id], alone=len(rows) == 1)
+            remedy = f"{why.remedy}. To have it wait all the same: --queue-anyway"
+            refusal = Rejected(why.reason, remedy=remedy)
+        return Served(by_id[best.id], len(rows) == 1, refusal)
 
     async def _surroundings(self, offers: Sequence[Offer]) -> tuple[list[Offer], list[Node]]:
         """The offers with the types of their pools, and the nodes of these."""

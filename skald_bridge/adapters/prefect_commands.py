@@ -14,6 +14,7 @@ from skald_bridge.adapters.prefect_choice import Choice
 from skald_bridge.adapters.prefect_connection import Connect
 from skald_bridge.adapters.prefect_deployments import (
     COMPARE,
+    check,
     check_names,
     compare,
     parameters_of,
@@ -64,12 +65,9 @@ class Commands(Choice):
         only_if_served: bool = False,
     ) -> Task:
         check_values(attachments)
-        if (
-            only_if_served
-            and idempotency_key is not None
-            and await self._is_made(class_name, idempotency_key)
-        ):
-            only_if_served = False
+        if only_if_served and idempotency_key is not None:
+            only_if_served = not await self._is_made(class_name, idempotency_key)
+        refused: Rejected | None = None
         if deployment or pool or job_variables or only_if_served:
             served = await self.deployment_for(
                 class_name,
@@ -78,10 +76,14 @@ class Commands(Choice):
                 variables=job_variables,
                 only_if_served=only_if_served,
             )
-            row = served.deployment
+            row, refused = served.deployment, served.refusal
         else:
             row = await self._serving(class_name)
         _, parameters = parameters_of(row, attachments)
+        if refused is not None:
+            # What is wrong with the task itself is said first.
+            check(parameters, row.get("parameter_openapi_schema"), class_name)
+            raise refused
         given = {**(labels or {}), **({PRIORITY_LABEL: priority} if priority else {})}
         try:
             check_names(parameters, row.get("parameter_openapi_schema"), class_name)
@@ -117,7 +119,7 @@ class Commands(Choice):
             now = asyncio.get_running_loop().time()
             until, known = self.served.get(class_name, (0.0, {}))
             if not known or now > until:
-                known, alone = await self.deployment_for(class_name)
+                known, alone, _ = await self.deployment_for(class_name)
                 self.served[class_name] = (now + (_KNOWN_FOR if alone else _CHOSEN_FOR), known)
             return known
 

@@ -53,12 +53,13 @@ class Answer:
 
 
 def skald_environment(home: Path, own: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without what it says of Prefect or Skald, and ``own`` added.
+    """This process's environment without what it says of Prefect, Skald or a terminal, and ``own`` added.
 
     REST gets a port of its own: tests run side by side.
     """
     (home / "prefect-client").mkdir(parents=True, exist_ok=True)
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "SKALD_"))}
+    other = ("PREFECT_", "SKALD_", "COLUMNS")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(other)}
     ours = {
         "SKALD_HOME": str(home),
         "PREFECT_HOME": str(home / "prefect-client"),
