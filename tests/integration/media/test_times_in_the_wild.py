@@ -41,7 +41,10 @@ def test_two_transport_streams_joined(worked: Worked, tmp_path, sound, more):
     if sound:
         assert found.findings.silence == []
     (path,), warnings = worked.transcoded(video)
-    assert warnings == []
+    # Where the longer sound leaves a gap between the two, ffmpeg may close it, and that is told.
+    assert warnings == [] or (
+        sound and more and all("s of pictures, made 6.00 s" in each for each in warnings)
+    )
     assert len(decoded(path)) == 150
     path, warnings = worked.piped(video)
     assert warnings == []
