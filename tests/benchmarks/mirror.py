@@ -215,7 +215,7 @@ async def throughput(settings: Settings, path: Path, states: int, console: Conso
     begin = 1000 * int(time.time())
     tasks = [id_at(begin + number) for number in range(states // len(_LIFE))]
     process = psutil.Process(os.getpid())
-    with patch.object(bridges, "PrefectEngine", lambda: contextlib.nullcontext(MadeUp())):
+    with patch.object(bridges, "PrefectEngine", lambda **_: contextlib.nullcontext(MadeUp())):
         async with bridges.bridge(path, settings) as bridge:
             carriers = {"pulse", *(relay.name for relay in bridge.relays)}
             relaying = [asyncio.create_task(loop.run()) for loop in bridge.loops if loop.name in carriers]

@@ -160,7 +160,7 @@ async def test_nothing_is_pruned_that_the_sweep_will_see_again(stage: Stage) -> 
 
 
 async def test_a_bridge_prunes_unless_everything_is_to_be_kept(tmp_path: Path) -> None:
-    with patch.object(main, "PrefectEngine", lambda: nullcontext(Mock())):
+    with patch.object(main, "PrefectEngine", lambda **_: nullcontext(Mock())):
         async with main.embedded(tmp_path / "journal.db") as bridge:
             assert "retention" in [loop.name for loop in bridge.loops]
         for_ever = Settings.model_construct(retention_days=0.0)
