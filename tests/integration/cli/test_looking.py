@@ -202,7 +202,9 @@ async def test_followed_logs_say_what_is_waited_for(server: PrefectServer, place
 async def test_progress_is_the_same_wherever_a_task_is_printed(server: PrefectServer, place: Place) -> None:
     async with runs.client_of(server.url) as client:
         deployed = await runs.deploy(client)
-        process = place.start("submit", deployed.class_name, "inputUrl=a", "--wait", "--json")
+        process = place.start(
+            "submit", deployed.class_name, "inputUrl=a", "--queue-anyway", "--wait", "--json"
+        )
         listed = until(lambda: place("tasks", "--type", deployed.class_name, "--json").json, 60, "the task")
         run = UUID(listed[0]["id"])
         told = {"key": f"progress-{run}", "type": "progress", "data": 100.0, "description": "all of it"}
