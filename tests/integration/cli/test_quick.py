@@ -99,9 +99,9 @@ async def test_what_is_asked_and_commanded_without_prefect(
     cli: Cli, client: PrefectClient, deployed: Deployed
 ) -> None:
     given = ["inputUrl=a.mp4", "--key", uuid4().hex, "--name", f"first-{uuid4().hex[:6]}"]
-    made = cli.quick("submit", deployed.class_name, *given)
+    made = cli.quick("submit", deployed.class_name, *given, "--queue-anyway")
     id_ = made["id"]
-    assert cli.quick("submit", deployed.class_name, *given)["id"] == id_
+    assert cli.quick("submit", deployed.class_name, *given, "--queue-anyway")["id"] == id_
     assert [task["id"] for task in cli.quick("tasks", "--type", deployed.class_name)] == [id_]
     assert cli.quick("task", made["name"])["id"] == id_
     assert cli.quick("why", id_)["reasons"]
@@ -121,6 +121,7 @@ async def test_submit_waits_without_prefect(cli: Cli, client: PrefectClient, dep
         "-c",
         _RUN,
         "submit",
+        "--queue-anyway",
         deployed.class_name,
         "inputUrl=a",
         "--wait",
@@ -155,8 +156,12 @@ async def test_a_running_task_is_updated_without_prefect(
 
 async def test_errors_and_exit_codes_need_no_prefect(cli: Cli, deployed: Deployed) -> None:
     for arguments, code, said in (
-        (["submit", deployed.class_name, "colour=red"], 2, "colour"),
-        (["submit", deployed.class_name, "inputUrl=a", "segmentSeconds=0"], 2, "segmentSeconds"),
+        (["submit", deployed.class_name, "colour=red", "--queue-anyway"], 2, "colour"),
+        (
+            ["submit", deployed.class_name, "inputUrl=a", "segmentSeconds=0", "--queue-anyway"],
+            2,
+            "segmentSeconds",
+        ),
         (["submit", "NoSuch"], 3, deployed.class_name),
         (["task", str(uuid4())], 3, "No task"),
     ):
