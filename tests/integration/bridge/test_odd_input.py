@@ -225,14 +225,18 @@ async def test_a_run_that_prefect_cannot_show_hides_no_other(
     body = {"parameters": {"n": 2**70}, "state": {"type": "SCHEDULED"}}
     with contextlib.suppress(PrefectHTTPStatusError):
         await client.request("POST", f"/deployments/{loose}/create_flow_run", json=body)
-    with pytest.raises(PrefectHTTPStatusError):
+    try:
         await client.read_flow_runs(deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[loose])))
+    except PrefectHTTPStatusError:
+        shown = False
+    else:
+        shown = True  # by Prefect 3.9
     services.bridge.kill()
     services.bridge.start()
     await good_run(services, client, deployed)
 
     async def said() -> bool:
-        return "is set aside: Failing" in services.bridge.log()
+        return shown or "is set aside: Failing" in services.bridge.log()
 
     await auntil(said, 30, f"it is named: {services.bridge.log()[-3000:]}")
 
