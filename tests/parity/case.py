@@ -4,6 +4,7 @@ Without a ``case.toml``, ``flow.py:main`` is deployed from the folder and run tw
 node once more.
 
     about = "one line: who meets this"
+    like = "kind/case"            # its folder and all its keys, but for those that are written here
     seconds = 90                  # a run of the node that has not ended by then never will
     compare = ["message"]         # further fields of each run: message, log, output
     identities = ["uuid"]         # fields of which only counts which runs have the same value
@@ -114,12 +115,10 @@ class Case:
 def read(folder: Path) -> Case:
     """Raises ``ValueError`` that names the folder for a key or a step that is none."""
     name = folder.relative_to(CASES).as_posix() if folder.is_relative_to(CASES) else folder.name
-    try:
-        told = tomllib.loads((folder / FILE).read_text())
-    except FileNotFoundError:
-        told = {}
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{name}: {error}") from error
+    told = _told(name, folder)
+    if like := told.pop("like", None):
+        folder = CASES / like
+        told = _told(like, folder) | told
     known = {each.name for each in fields(Case)} - {"name", "folder"}
     if unknown := told.keys() - known:
         raise ValueError(f"{name}: no such key: {', '.join(sorted(unknown))}")
@@ -159,6 +158,15 @@ def filled(value: Any, texts: Mapping[str, str]) -> Any:
     if isinstance(value, Iterable):
         return [filled(each, texts) for each in value]
     return value
+
+
+def _told(name: str, folder: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads((folder / FILE).read_text())
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _step(name: str, told: dict[str, Any]) -> Step:

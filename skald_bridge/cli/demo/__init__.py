@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from skald_bridge.cli.exit_codes import ExitCode
 from skald_bridge.cli.output import console, plain, print_json
 from skald_bridge.cli.shapes import task_json
 from skald_bridge.domain.errors import InvalidInput, SkaldError
@@ -26,7 +27,6 @@ LIVE_SECONDS = 20.0
 _PART_SECONDS = 4.0
 _LONG_PART_SECONDS = 20.0
 _TAIL = 12
-_INTERRUPTED = 130
 
 
 def demo(
@@ -61,7 +61,7 @@ def demo(
         _perform(shown, home, input_, port, keep, as_json)
     except KeyboardInterrupt:
         shown.print("Stopped; nothing is left running.")
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGTERM, previous)
 

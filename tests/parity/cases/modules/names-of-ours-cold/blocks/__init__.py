@@ -1,1 +1,0 @@
-WHOSE = "the user's blocks"
