@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from skald_bridge.adapters.prefect_mapping import node_of
@@ -58,7 +59,8 @@ class Choice(Reading):
         able = [offer for offer in offers if offer.id in {each.id for each in able}]
         best = chosen(class_name, able, nodes, variables or {})
         refusal = None
-        if only_if_served and (why := unserved(class_name, best, offers, nodes, variables or {})):
+        now = datetime.now(UTC)
+        if only_if_served and (why := unserved(class_name, best, offers, nodes, variables or {}, now)):
             remedy = f"{why.remedy}. To have it wait all the same: --queue-anyway"
             refusal = Rejected(why.reason, remedy=remedy)
         return Served(by_id[best.id], len(rows) == 1, refusal)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
@@ -17,6 +17,8 @@ from skald_work_pools.devices import Announcement, Capacity
 from skald_work_pools.leases import Ledger, Refusal
 from skald_work_pools.needs import Needs
 
+RESTART = timedelta(seconds=60)
+"""How long a node that is not online any more may be starting again."""
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -96,13 +98,15 @@ def unserved(
     others: Sequence[Offer],
     nodes: Sequence[Node],
     variables: Mapping[str, Any],
+    now: datetime,
 ) -> Unserved | None:
     """Why a task of ``offer`` could never start as things are; ``None`` where a node could take it once it is idle.
 
-    Pools of other types have other workers, of whom nothing is known: ``None``. ``variables`` are the task's own.
+    Pools of other types have other workers, of whom nothing is known: ``None``; so it is of a pool with a node
+    that was there a moment ago, and may be restarting. ``variables`` are the task's own.
     """
     refusals = _refusals(class_name, offer, nodes, variables)
-    if refusals is None:
+    if refusals is None or any(_may_return(node, offer, now) for node in nodes):
         return None
     better = [other for other in others if _is_served(class_name, other, nodes, variables)]
     instead = f"Choose one that can: --deployment {better[0].name}. " if better else ""
@@ -150,6 +154,11 @@ def _needs(class_name: str, offer: Offer, nodes: Sequence[Node], variables: Mapp
         return Needs.model_validate(declared).overridden_by({**offer.variables, **variables})
     except ValidationError:
         return Needs()  # the node names the field that is wrong
+
+
+def _may_return(node: Node, offer: Offer, now: datetime) -> bool:
+    seen = node.last_seen
+    return node.pool == offer.pool and not node.online and seen is not None and now - seen < RESTART
 
 
 def _lacks(node: Node, needs: Needs) -> str | None:

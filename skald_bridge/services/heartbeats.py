@@ -50,6 +50,7 @@ class Heartbeats:
         """When that was."""
         self.asked: datetime | None = None
         """When Prefect was last asked for the nodes."""
+        self._changed = True
 
     def node_ids(self) -> list[NodeId]:
         """Ours, online or not."""
@@ -57,7 +58,7 @@ class Heartbeats:
 
     def forget_nodes(self) -> None:
         """The next step asks Prefect for the nodes: one has come or gone."""
-        self.asked = None
+        self._changed = True
 
     async def step(self) -> float:
         now = self._clock.now()
@@ -65,11 +66,20 @@ class Heartbeats:
         if why := await self._pulse.beat(nodes, tasks, now):
             self._refused(why)
         self.beats, self.at = nodes, now
-        if self.asked is None or now - self.asked >= (IDLE_NODES if self._idle() else BUSY_NODES):
+        if not self._changed and not self._is_old(now):
+            return self._period
+        # Said before Prefect is asked: what changes while it answers is asked for again.
+        changed, self._changed = self._changed, False
+        try:
             self.nodes = await self._engine.nodes()
-            first, self.asked = self.asked is None, now
-            return 0.0 if first else self._period
-        return self._period
+        except BaseException:
+            self._changed = changed or self._changed
+            raise
+        self.asked = now
+        return 0.0 if changed else self._period
+
+    def _is_old(self, now: datetime) -> bool:
+        return self.asked is None or now - self.asked >= (IDLE_NODES if self._idle() else BUSY_NODES)
 
 
 def _alive(nodes: Sequence[Node], running: Sequence[RunningTask]) -> tuple[list[NodeBeat], list[TaskId]]:

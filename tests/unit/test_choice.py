@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from skald_bridge.domain.choice import Offer, chosen, named, unserved
+from skald_bridge.domain.choice import RESTART, Offer, chosen, named, unserved
 from skald_bridge.domain.errors import NotFound
 from skald_bridge.domain.facts import Node
 from skald_bridge.domain.ids import NodeId
 from skald_work_pools.devices import Announcement, Gpu
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LATER = NOW + RESTART
 GIB = 2**30
 CARD = Gpu("gpu-1", "H200", 140 * GIB, nvenc=8, nvdec=8)
 CPU = Offer("1", "transcode", "cpu", "skald", updated="2026-01-01")
@@ -80,7 +82,7 @@ def test_what_the_task_asks_for_itself_counts() -> None:
 def test_a_task_that_no_node_could_take(
     offer: Offer, nodes: list[Node], variables: dict[str, Any], says: str
 ) -> None:
-    found = unserved("transcode", offer, [], nodes, variables)
+    found = unserved("transcode", offer, [], nodes, variables, LATER)
     assert found is not None
     assert says in found.reason
     assert "skald node --pool" in found.remedy or "--needs" in found.remedy
@@ -101,11 +103,19 @@ def test_a_task_that_no_node_could_take(
 def test_a_task_that_one_could_take_once_it_is_idle_or_of_which_nothing_is_known(
     offer: Offer, nodes: list[Node], variables: dict[str, Any]
 ) -> None:
-    assert unserved("transcode", offer, [], nodes, variables) is None
+    assert unserved("transcode", offer, [], nodes, variables, LATER) is None
+
+
+def test_a_pool_whose_node_was_there_a_moment_ago_may_have_it_back() -> None:
+    gone, soon = node("gpu", online=False), LATER - timedelta(seconds=1)
+    assert unserved("transcode", GPU, [], [gone], {}, soon) is None
+    assert unserved("transcode", GPU, [], [gone, BARE_GPU], {}, soon) is None
+    for nobody in ([replace(gone, pool="cpu")], [replace(gone, last_seen=None)], [BARE_GPU]):
+        assert unserved("transcode", GPU, [], nobody, {}, soon) is not None
 
 
 def test_another_deployment_that_is_served_is_named() -> None:
-    found = unserved("transcode", GPU, [GPU, CPU], [ON_CPU], {})
+    found = unserved("transcode", GPU, [GPU, CPU], [ON_CPU], {}, LATER)
     assert found is not None
     assert found.remedy == "Choose one that can: --deployment transcode. Start one: skald node --pool gpu"
 
