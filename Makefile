@@ -60,8 +60,9 @@ unit: $(VENV)/test.stamp
 	$(VENV)/bin/pytest tests/unit $(ARGS)
 
 # Every case of tests/parity on a stock worker and on a node, a quarter of an hour; make parity ARGS="-k sharing"
+# START=cold (or forked, imported): as if every deployment said `start: cold`.
 parity: $(VENV)/test.stamp
-	@PARITY=all $(VENV)/bin/pytest tests/parity $(ARGS)
+	@PARITY=all PARITY_START=$(START) $(VENV)/bin/pytest tests/parity $(ARGS)
 
 bench: $(VENV)/test.stamp
 	@$(VENV)/bin/python -m tests.benchmarks.$(NAME) $(ARGS)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json as json_
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
-from typing import Any, Self
+from typing import Any
 
 from skald_bridge.adapters.prefect_connection import START_PREFECT, Broken, Connect, Connection, Refused
 from skald_bridge.adapters.prefect_unreadable import is_stub, read_around
@@ -17,23 +17,26 @@ _LATER = (408, 425, 429)
 
 
 class PrefectApi:
-    """One connection; usable after ``async with``."""
+    """One connection; usable once it is open."""
 
-    def __init__(self, connect: Connect | None = None) -> None:
-        """Without ``connect``, through Prefect's own client."""
+    def __init__(
+        self, connect: Connect | None = None, left_out: Callable[[str, str], object] = lambda path, id_: None
+    ) -> None:
+        """Without ``connect``, through Prefect's own client.
+
+        ``left_out`` hears of each entry of a filter route, and its id, that Prefect cannot show.
+        """
         self._connect = connect
+        self._left_out = left_out
         self._connection: Connection | None = None
         self._stack = AsyncExitStack()
         self._flow_names: dict[str, str] = {}
         self._deployment_names: dict[str, str] = {}
-        self.served: dict[str, tuple[float, Mapping[str, Any]]] = {}
-        """Deployments by class name, with the loop's time until which they are not asked for again."""
 
-    async def __aenter__(self) -> Self:
+    async def open(self) -> None:
         self._connection = await self._stack.enter_async_context((self._connect or _prefect_client())())
-        return self
 
-    async def __aexit__(self, *_exc: object) -> None:
+    async def close(self) -> None:
         self._connection = None
         await self._stack.aclose()
 
@@ -99,13 +102,10 @@ class PrefectApi:
 
         async def name(place: int) -> str:
             id_ = await self._id_at(path, body, place)
-            self.left_out(path, id_)
+            self._left_out(path, id_)
             return id_
 
         return await read_around(read, limit, offset, name, self._works)
-
-    def left_out(self, path: str, id_: str) -> None:
-        """Hears of each entry of a filter route that Prefect cannot show."""
 
     async def _id_at(self, path: str, body: Mapping[str, Any], place: int) -> str:
         """Prefect's own page asks for runs without what cannot be shown of them."""

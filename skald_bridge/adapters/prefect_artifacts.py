@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
-from skald_bridge.adapters.prefect_identity import Identity
+from skald_bridge.adapters.prefect_api import PrefectApi
+from skald_bridge.adapters.prefect_identity import RunIds
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.recordings import Artifact, Recording
@@ -24,12 +25,16 @@ _NAMESPACE = UUID("d1f6f8a0-53c2-4f0e-9a61-2c1b7c7f4e90")
 _log = logging.getLogger("skald_bridge.artifacts")
 
 
-class Artifacts(Identity):
+class ArtifactReader:
     """Artifacts by task, newest first."""
+
+    def __init__(self, api: PrefectApi, runs: RunIds) -> None:
+        self._api = api
+        self._runs = runs
 
     async def artifacts(self, tasks: Sequence[TaskId]) -> AsyncIterator[list[Artifact]]:
         """One small request where there are few."""
-        runs = await self.run_ids(tasks)
+        runs = await self._runs.run_ids(tasks)
         few = await self._page(runs, {}, SOME, 0) if runs else []
         yield few
         if len(few) == SOME:
@@ -38,7 +43,7 @@ class Artifacts(Identity):
                     yield page
 
     async def recordings(self, tasks: Sequence[TaskId]) -> AsyncIterator[list[Recording]]:
-        async for page in self._found(await self.run_ids(tasks), {"any_": [RECORDING]}, MANY):
+        async for page in self._found(await self._runs.run_ids(tasks), {"any_": [RECORDING]}, MANY):
             yield [artifact.recording for artifact in page if artifact.recording is not None]
 
     async def _found(
@@ -57,7 +62,7 @@ class Artifacts(Identity):
     ) -> list[Artifact]:
         wanted = {"flow_run_id": {"any_": list(runs)}, **kinds}
         body = {"artifacts": wanted, "sort": "CREATED_DESC", "limit": size, "offset": offset}
-        rows = await self.call("POST", "/artifacts/filter", body)
+        rows = await self._api.call("POST", "/artifacts/filter", body)
         return [artifact_of(row, runs[row["flow_run_id"]]) for row in rows]
 
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from skald_bridge.adapters.prefect_choice import Choice
-from skald_bridge.adapters.prefect_connection import Connect
+from skald_bridge.adapters.prefect_api import PrefectApi
+from skald_bridge.adapters.prefect_choice import DeploymentChoice
 from skald_bridge.adapters.prefect_deployments import (
     COMPARE,
     check,
@@ -22,8 +22,9 @@ from skald_bridge.adapters.prefect_deployments import (
     queue_name,
     refusal,
 )
-from skald_bridge.adapters.prefect_identity import Unreadable, unheard
+from skald_bridge.adapters.prefect_identity import RunIds
 from skald_bridge.adapters.prefect_mapping import TASK_TAG
+from skald_bridge.adapters.prefect_reading import TaskReader
 from skald_bridge.domain.dependencies import HELD
 from skald_bridge.domain.documents import PRIORITY_LABEL
 from skald_bridge.domain.errors import InvalidInput, Rejected
@@ -32,20 +33,19 @@ from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.values import check_values
 
-_KNOWN_FOR, _CHOSEN_FOR = 120.0, 5.0
-"""Seconds for which a deployment is not asked for again, unless an event tells that one has changed: where it is the
-class's only one, and where it was chosen by the nodes that were online."""
 _HELD_FOR = _PAUSED_FOR = timedelta(days=10 * 365)
 
 
-class Commands(Choice):
+class TaskCommands:
     """The commands of the ``Engine`` port, all but the hot update."""
 
-    def __init__(self, connect: Connect | None = None, *, unreadable: Unreadable = unheard) -> None:
-        super().__init__(connect, unreadable=unreadable)
+    def __init__(self, api: PrefectApi, runs: RunIds, reader: TaskReader, choice: DeploymentChoice) -> None:
+        self._api = api
+        self._runs = runs
+        self._reader = reader
+        self._choice = choice
         self._queues: set[tuple[str, str]] = set()
         self._making = asyncio.Lock()
-        self._asking = asyncio.Lock()
 
     async def create(
         self,
@@ -69,7 +69,7 @@ class Commands(Choice):
             only_if_served = not await self._is_made(class_name, idempotency_key)
         refused: Rejected | None = None
         if deployment or pool or job_variables or only_if_served:
-            served = await self.deployment_for(
+            served = await self._choice.deployment_for(
                 class_name,
                 deployment=deployment,
                 pool=pool,
@@ -78,7 +78,7 @@ class Commands(Choice):
             )
             row, refused = served.deployment, served.refusal
         else:
-            row = await self._serving(class_name)
+            row = await self._choice.serving(class_name)
         _, parameters = parameters_of(row, attachments)
         if refused is not None:
             # What is wrong with the task itself is said first.
@@ -98,11 +98,11 @@ class Commands(Choice):
                 "work_queue_name": await self.queue_for(row, priority),
             }
             body = {key: value for key, value in asked.items() if value is not None}
-            run = await self.send("POST", f"/deployments/{row['id']}/create_flow_run", body)
+            run = await self._api.send("POST", f"/deployments/{row['id']}/create_flow_run", body)
         except Exception as error:
-            self.served.pop(class_name, None)
-            raise _named(class_name, refusal(error) or self.translated(error)) from error
-        made = (await self._tasks([run]))[0]
+            self._choice.forget(class_name)
+            raise _named(class_name, refusal(error) or self._api.translated(error)) from error
+        made = (await self._reader.tasks_of([run]))[0]
         return replace(made, as_asked=run["parameters"] == parameters)
 
     async def _is_made(self, class_name: str, key: str) -> bool:
@@ -111,17 +111,7 @@ class Commands(Choice):
             "flows": {"name": {"any_": [class_name]}},
             "flow_runs": {"idempotency_key": {"any_": [key]}},
         }
-        return bool(await self.pages("/flow_runs/filter", wanted, 1))
-
-    async def _serving(self, class_name: str) -> Mapping[str, Any]:
-        """``deployment_for``, not asked for each task; Prefect itself checks the parameters."""
-        async with self._asking:
-            now = asyncio.get_running_loop().time()
-            until, known = self.served.get(class_name, (0.0, {}))
-            if not known or now > until:
-                known, alone, _ = await self.deployment_for(class_name)
-                self.served[class_name] = (now + (_KNOWN_FOR if alone else _CHOSEN_FOR), known)
-            return known
+        return bool(await self._api.pages("/flow_runs/filter", wanted, 1))
 
     async def queue_for(self, deployment: Mapping[str, Any], priority: int) -> str | None:
         """The work queue that is served in this priority's turn; made where there is none yet.
@@ -134,11 +124,11 @@ class Commands(Choice):
         name = queue_name(priority)
         async with self._making:
             if (pool, name) not in self._queues:
-                queues = await self.pages(f"/work_pools/{pool}/queues/filter", {})
+                queues = await self._api.pages(f"/work_pools/{pool}/queues/filter", {})
                 if name not in (names := [queue["name"] for queue in queues]):
                     body = {"name": name, "priority": place_of(priority, names)}
                     with suppress(InvalidInput):  # another bridge was quicker
-                        await self.call("POST", f"/work_pools/{pool}/queues", body)
+                        await self._api.call("POST", f"/work_pools/{pool}/queues", body)
                 self._queues.add((pool, name))
         return name
 
@@ -151,7 +141,7 @@ class Commands(Choice):
 
     async def cancel(self, task: TaskId, reason: str | None = None) -> None:
         await self._propose(task, _state(StateType.CANCELLING, message=reason), "cancelled")
-        last = (await self.history(task))[-2:]
+        last = (await self._reader.history(task))[-2:]
         if [state.type for state in last] == [StateType.SCHEDULED, StateType.CANCELLING]:
             # It waited for a retry: no process is left that would end it.
             await self._propose(task, _state(StateType.CANCELLED, message=reason), "cancelled")
@@ -160,16 +150,16 @@ class Commands(Choice):
         await self._propose(task, _paused(), "paused")
 
     async def resume(self, task: TaskId) -> None:
-        run = await self.run_id(task)
+        run = await self._runs.run_id(task)
         try:
-            result = await self.send("POST", f"/flow_runs/{run}/resume", {"run_input": None})
+            result = await self._api.send("POST", f"/flow_runs/{run}/resume", {"run_input": None})
         except Exception as error:
-            raise self.translated(error) from error
+            raise self._api.translated(error) from error
         _accepted(result, task, "resumed")
 
     async def retry(self, task: TaskId, *, after: float = 0) -> None:
         """A new attempt of a task that has ended."""
-        found = await self.task(task)
+        found = await self._reader.task(task)
         if found.state is not None and not found.state.type.terminal:
             raise Rejected(
                 f"Task {task} is {found.state.name}; only a task that has ended can be retried",
@@ -182,13 +172,15 @@ class Commands(Choice):
         await self._propose(task, _held() if held else _again(0), "retried")
 
     async def _propose(self, task: TaskId, state: dict[str, Any], done: str) -> None:
-        run = await self.run_id(task)
+        run = await self._runs.run_id(task)
         # A proposal that reaches the server twice is known by this.
         state["state_details"] |= {"flow_run_id": run, "transition_id": str(uuid4())}
         try:
-            result = await self.send("POST", f"/flow_runs/{run}/set_state", {"state": state, "force": False})
+            result = await self._api.send(
+                "POST", f"/flow_runs/{run}/set_state", {"state": state, "force": False}
+            )
         except Exception as error:
-            raise self.translated(error) from error
+            raise self._api.translated(error) from error
         _accepted(result, task, done)
 
 

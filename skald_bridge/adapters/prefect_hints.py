@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from skald_bridge.adapters.prefect_identity import Identity
+from skald_bridge.adapters.prefect_api import PrefectApi
+from skald_bridge.adapters.prefect_identity import KnownRuns
 from skald_bridge.adapters.prefect_mapping import ARTIFACT_CREATED, hint_of, run_of
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.domain.facts import Heard
@@ -29,8 +30,14 @@ _OURS = (UPDATE_APPLIED, TASK_STILL, TASK_MOVES, NODE_ANNOUNCED)
 _log = logging.getLogger("skald_bridge.hints")
 
 
-class Hints(Identity):
+class HintStream:
     """Every subscription is one connection: when it breaks, the iterator ends, so that the gap is seen."""
+
+    def __init__(self, api: PrefectApi, known: KnownRuns, deployed: Callable[[], None]) -> None:
+        """``deployed`` hears when a deployment has changed."""
+        self._api = api
+        self._known = known
+        self._deployed = deployed
 
     @asynccontextmanager
     async def hints(self) -> AsyncIterator[AsyncIterator[Heard]]:
@@ -47,7 +54,7 @@ class Hints(Identity):
                 subscriber = get_events_subscriber(wanted, reconnection_attempts=0)
                 await stack.enter_async_context(subscriber)
             except Exception as error:
-                known = self.translated(plainly(error))
+                known = self._api.translated(plainly(error))
                 raise known if known is not error else _broken(error) from error
             yield self._hints(subscriber)
 
@@ -59,8 +66,8 @@ class Hints(Identity):
                 _log.debug("event stream ended: %s", error)
                 return
             if event.event.startswith(DEPLOYMENT_RESOURCE):
-                self.served.clear()
-            elif (hint := _read(event, self.known_task(run_of(event)))) is not None:
+                self._deployed()
+            elif (hint := _read(event, self._known.task(run_of(event)))) is not None:
                 yield hint
 
 

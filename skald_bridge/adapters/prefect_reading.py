@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from skald_bridge.adapters.prefect_identity import Identity
+from skald_bridge.adapters.prefect_api import PrefectApi
+from skald_bridge.adapters.prefect_identity import RunIds
 from skald_bridge.adapters.prefect_mapping import (
     moment,
     node_of,
@@ -31,17 +32,21 @@ POOL_TYPE = "skald"
 _LIVE = {"type": {"not_any_": sorted(TERMINAL)}}
 
 
-class Reading(Identity):
+class TaskReader:
     """The questions of the ``Engine`` port."""
 
+    def __init__(self, api: PrefectApi, runs: RunIds) -> None:
+        self._api = api
+        self._runs = runs
+
     async def task(self, task: TaskId) -> Task:
-        found = await self._tasks([await self.row(task)])
+        found = await self.tasks_of([await self._runs.row(task)])
         if not found:
             raise Failing(f"Task {task} cannot be understood", remedy="The bridge's log says why.")
         return found[0]
 
     async def read(self, tasks: Sequence[TaskId]) -> dict[TaskId, Task]:
-        return {task.id: task for task in await self._tasks(await self.rows(tasks))}
+        return {task.id: task for task in await self.tasks_of(await self._runs.rows(tasks))}
 
     async def tasks(
         self, *, states: Sequence[str] = (), class_name: str | None = None, limit: int = PAGE, offset: int = 0
@@ -52,9 +57,9 @@ class Reading(Identity):
 
         async def read(wanted: Mapping[str, Any], sort: str, size: int, start: int) -> list[Any]:
             asked = {**body, "flow_runs": {**state, **wanted}, "sort": sort}
-            return await self.page("/flow_runs/filter", asked, size, start)
+            return await self._api.page("/flow_runs/filter", asked, size, start)
 
-        return await self._tasks((await newest(read, offset + limit, datetime.now(UTC)))[offset:])
+        return await self.tasks_of((await newest(read, offset + limit, datetime.now(UTC)))[offset:])
 
     async def live_tasks(self) -> list[Task]:
         return await self._filtered({"state": _LIVE})
@@ -66,23 +71,23 @@ class Reading(Identity):
         body = {"flow_runs": wanted, "sort": "ID_DESC"}
 
         async def read(limit: int, offset: int) -> list[Mapping[str, Any]]:
-            return await self.page("/flow_runs/filter", body, limit, offset)
+            return await self._api.page("/flow_runs/filter", body, limit, offset)
 
         async for runs in pages(read):
-            yield await self._tasks(run for run in runs if not is_stub(run))
+            yield await self.tasks_of(run for run in runs if not is_stub(run))
 
     async def history(self, task: TaskId) -> list[State]:
         try:
-            run = await self.run_id(task)
+            run = await self._runs.run_id(task)
         except NotFound:
             return []
-        rows = await self.call("GET", "/flow_run_states/", params={"flow_run_id": run})
+        rows = await self._api.call("GET", "/flow_run_states/", params={"flow_run_id": run})
         return ordered([state_of(row) for row in rows])
 
     async def stored(self, states: Sequence[StateId]) -> set[StateId]:
         async def ask(state: StateId) -> bool:
             try:
-                await self.call("GET", f"/flow_run_states/{state}")
+                await self._api.call("GET", f"/flow_run_states/{state}")
             except NotFound:
                 return False
             return True
@@ -91,10 +96,10 @@ class Reading(Identity):
         return {state for state, there in zip(states, answers, strict=True) if there}
 
     async def subtasks(self, task: TaskId) -> list[Subtask]:
-        runs = await self.pages(
+        runs = await self._api.pages(
             "/task_runs/filter",
             {
-                "task_runs": {"flow_run_id": {"any_": [await self.run_id(task)]}},
+                "task_runs": {"flow_run_id": {"any_": [await self._runs.run_id(task)]}},
                 "sort": "EXPECTED_START_TIME_ASC",
             },
         )
@@ -102,9 +107,9 @@ class Reading(Identity):
 
     async def progress(self, tasks: Sequence[TaskId]) -> dict[TaskId, Progress]:
         newest: dict[TaskId, Progress] = {}
-        by_run = await self.run_ids(tasks)
+        by_run = await self._runs.run_ids(tasks)
         for ids in batches(by_run):
-            rows = await self.pages(
+            rows = await self._api.pages(
                 "/artifacts/filter",
                 {
                     "artifacts": {
@@ -120,42 +125,43 @@ class Reading(Identity):
         return newest
 
     async def nodes(self) -> list[Node]:
-        pools = await self.pages("/work_pools/filter", {"work_pools": {"type": {"any_": [POOL_TYPE]}}})
+        pools = await self._api.pages("/work_pools/filter", {"work_pools": {"type": {"any_": [POOL_TYPE]}}})
         if not pools:
             return []
-        announced = await self._announcements()
+        announced = await self.announcements()
         found = [
             node_of(worker, pool["name"], announced.get(pool["name"], {}))
             for pool in pools
-            for worker in await self.pages(f"/work_pools/{pool['name']}/workers/filter", {})
+            for worker in await self._api.pages(f"/work_pools/{pool['name']}/workers/filter", {})
         ]
         return sorted(found, key=lambda node: (node.pool, node.id))
 
     async def node_log(self, task: TaskId) -> list[tuple[datetime, str]]:
-        rows = await self.pages(
+        rows = await self._api.pages(
             "/logs/filter",
-            {"logs": {"flow_run_id": {"any_": [await self.run_id(task)]}}, "sort": "TIMESTAMP_ASC"},
+            {"logs": {"flow_run_id": {"any_": [await self._runs.run_id(task)]}}, "sort": "TIMESTAMP_ASC"},
         )
         return [(_at(row), row["message"]) for row in rows if row["name"] == NODE_LOGGER]
 
     async def class_names(self) -> list[str]:
-        deployments = await self.pages("/deployments/filter", {"sort": "CREATED_DESC"})
-        names = await self.flow_names(row["flow_id"] for row in deployments)
+        deployments = await self._api.pages("/deployments/filter", {"sort": "CREATED_DESC"})
+        names = await self._api.flow_names(row["flow_id"] for row in deployments)
         return sorted({names[row["flow_id"]] for row in deployments})
 
     async def version(self) -> str:
-        return str(await self.call("GET", "/admin/version"))
+        return str(await self._api.call("GET", "/admin/version"))
 
     async def _filtered(self, flow_runs: Mapping[str, Any]) -> list[Task]:
-        return await self._tasks(
-            await self.pages("/flow_runs/filter", {"flow_runs": flow_runs, "sort": "ID_DESC"})
+        return await self.tasks_of(
+            await self._api.pages("/flow_runs/filter", {"flow_runs": flow_runs, "sort": "ID_DESC"})
         )
 
-    async def _tasks(self, runs: Iterable[Mapping[str, Any]]) -> list[Task]:
+    async def tasks_of(self, runs: Iterable[Mapping[str, Any]]) -> list[Task]:
+        """From Prefect's JSON; without those that cannot be understood."""
         unique = list({run["id"]: run for run in runs}.values())
-        self.learn(unique)
-        flows = await self.flow_names(run["flow_id"] for run in unique)
-        deployments = await self.deployment_names(
+        self._runs.known.learn(unique)
+        flows = await self._api.flow_names(run["flow_id"] for run in unique)
+        deployments = await self._api.deployment_names(
             run["deployment_id"] for run in unique if run.get("deployment_id")
         )
         found = []
@@ -164,12 +170,14 @@ class Reading(Identity):
             try:
                 found.append(task_of(run, flows[run["flow_id"]], deployment))
             except Exception as error:
-                self._leave_out(run["id"], error)
+                self._runs.known.leave_out(run["id"], error)
         return found
 
-    async def _announcements(self) -> dict[str, dict[str, Any]]:
+    async def announcements(self) -> dict[str, dict[str, Any]]:
         """Pool to node name to what the node announced."""
-        rows = await self.pages("/variables/filter", {"variables": {"name": {"like_": NODE_VARIABLE_PREFIX}}})
+        rows = await self._api.pages(
+            "/variables/filter", {"variables": {"name": {"like_": NODE_VARIABLE_PREFIX}}}
+        )
         found: dict[str, dict[str, Any]] = {}
         for row in rows:
             value = row["value"]

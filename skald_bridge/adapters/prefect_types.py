@@ -13,14 +13,17 @@ from skald_work_pools.needs import Needs
 _NEEDS = tuple(Needs.model_fields)
 
 
-class Types(PrefectApi):
+class TaskTypeReader:
     """Deployments by the flow that they deploy."""
+
+    def __init__(self, api: PrefectApi) -> None:
+        self._api = api
 
     async def task_types(self, name: str | None = None) -> list[DeployedType]:
         """Sorted by name; only the one of that name."""
         wanted = {"flows": {"name": {"any_": [name]}}} if name is not None else {}
-        rows = await self.pages("/deployments/filter", {**wanted, "sort": "CREATED_DESC"})
-        names = await self.flow_names(row["flow_id"] for row in rows)
+        rows = await self._api.pages("/deployments/filter", {**wanted, "sort": "CREATED_DESC"})
+        names = await self._api.flow_names(row["flow_id"] for row in rows)
         by_flow: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for row in rows:
             by_flow[names[row["flow_id"]]].append(row)

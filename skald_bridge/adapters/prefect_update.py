@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from skald_bridge.adapters.prefect_commands import Commands
-from skald_bridge.adapters.prefect_connection import Connect
+from skald_bridge.adapters.prefect_api import PrefectApi
+from skald_bridge.adapters.prefect_commands import TaskCommands
 from skald_bridge.adapters.prefect_deployments import (
     attachments_parameter,
     check,
@@ -16,8 +16,9 @@ from skald_bridge.adapters.prefect_deployments import (
     parameters_of,
     refusal,
 )
-from skald_bridge.adapters.prefect_identity import Unreadable, unheard
+from skald_bridge.adapters.prefect_identity import RunIds
 from skald_bridge.adapters.prefect_mapping import attachments_of
+from skald_bridge.adapters.prefect_reading import TaskReader
 from skald_bridge.adapters.prefect_update_channel import Answer, Talk
 from skald_bridge.domain.errors import NotFound, Rejected, SkaldError, Unavailable
 from skald_bridge.domain.facts import Task
@@ -41,17 +42,19 @@ SOON_SECONDS = 0.25
 """Without an answer, it is asked whether a task is at work that was said to be."""
 
 
-class Updates(Commands):
+class HotUpdates:
     """``Engine.update`` and ``Engine.restart``."""
 
-    def __init__(self, connect: Connect | None = None, *, unreadable: Unreadable = unheard) -> None:
-        super().__init__(connect, unreadable=unreadable)
+    def __init__(self, api: PrefectApi, runs: RunIds, reader: TaskReader, commands: TaskCommands) -> None:
+        self._api = api
+        self._runs = runs
+        self._reader = reader
+        self._commands = commands
         self._pool_ids: dict[str, str] = {}
-        self._talk = Talk(lambda: self.connection)
+        self._talk = Talk(lambda: api.connection)
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def close(self) -> None:
         await self._talk.close()
-        await super().__aexit__(*exc)
 
     async def update(
         self,
@@ -64,9 +67,9 @@ class Updates(Commands):
     ) -> Answer:
         check_values(changes)
         deadline = asyncio.get_running_loop().time() + timeout
-        known = self.known_run(task) if running else None
+        known = self._runs.known.run_and_pool(task) if running else None
         if known is None:
-            found = await self.task(task)
+            found = await self._reader.task(task)
             if (stored := await self._stored(found, changes, replace)) is not None:
                 return stored
             known = found.run, found.pool
@@ -82,7 +85,7 @@ class Updates(Commands):
                 if left <= 0:
                     self._pool_ids.clear()  # the pool may be another by now
                     raise _unanswered(task, timeout)
-                found = await self.task(task)
+                found = await self._reader.task(task)
                 if (stored := await self._stored(found, changes, replace)) is not None:
                     return stored
                 if _paused(found):
@@ -102,8 +105,8 @@ class Updates(Commands):
         held: bool = False,
     ) -> None:
         check_values(attachments)
-        run = await self.row(task)
-        found = (await self._tasks([run]))[0]
+        run = await self._runs.row(task)
+        found = (await self._reader.tasks_of([run]))[0]
         if found.state is not None and not found.state.type.terminal:
             raise Rejected(
                 f"Task {task} is {found.state.name}; only a task that has ended can begin again",
@@ -121,7 +124,7 @@ class Updates(Commands):
         changed = {**(labels or {}), REVISION_LABEL: found.revision + 1}
         await self._write(found, parameters, changed, name=name or found.name)
         try:
-            await self.propose_again(task, held=held)
+            await self._commands.propose_again(task, held=held)
         except SkaldError:
             # What has ended for good keeps what it ended with.
             kept = {label: own[label] for label in changed if label in own} | {REVISION_LABEL: found.revision}
@@ -133,11 +136,11 @@ class Updates(Commands):
     ) -> None:
         given: dict[str, Any] = {"parameters": parameters} | ({} if name is None else {"name": name})
         try:
-            await self.send("PATCH", f"/flow_runs/{task.run}", given)
+            await self._api.send("PATCH", f"/flow_runs/{task.run}", given)
             if labels:
-                await self.send("PATCH", f"/flow_runs/{task.run}/labels", dict(labels))
+                await self._api.send("PATCH", f"/flow_runs/{task.run}/labels", dict(labels))
         except Exception as error:
-            raise refusal(error) or self.translated(error) from error
+            raise refusal(error) or self._api.translated(error) from error
 
     async def _stored(self, task: Task, changes: Mapping[str, Any], replace: bool) -> Answer | None:
         """For a task that has no process: it has not started, or is suspended; ``None`` for one at work."""
@@ -145,11 +148,11 @@ class Updates(Commands):
             return None
         answer = await self._store(task, changes, replace)
         # A node that took it meanwhile may have read it before.
-        now = await self.task(task.id)
+        now = await self._reader.task(task.id)
         return None if _started(now) and not _suspended(now) else answer
 
     async def _store(self, task: Task, changes: Mapping[str, Any], replace: bool) -> Answer:
-        run = await self.row(task.id)
+        run = await self._runs.row(task.id)
         parameters: dict[str, Any] = dict(run.get("parameters") or {})
         schema = await self._schema(task)
         name = attachments_parameter(schema) or next(iter(parameters), None)
@@ -165,7 +168,7 @@ class Updates(Commands):
     async def _schema(self, task: Task) -> Mapping[str, Any] | None:
         if task.deployment_id is None:
             return None
-        deployment = await self.call("GET", f"/deployments/{task.deployment_id}")
+        deployment = await self._api.call("GET", f"/deployments/{task.deployment_id}")
         schema: Mapping[str, Any] | None = deployment.get("parameter_openapi_schema")
         return schema
 
@@ -173,7 +176,7 @@ class Updates(Commands):
         if task.deployment_id is None:
             return None
         try:
-            found: Mapping[str, Any] = await self.call("GET", f"/deployments/{task.deployment_id}")
+            found: Mapping[str, Any] = await self._api.call("GET", f"/deployments/{task.deployment_id}")
         except NotFound:
             return None
         return found
@@ -184,7 +187,7 @@ class Updates(Commands):
         related: list[dict[str, str]] = []
         if pool is not None:
             if pool not in self._pool_ids:
-                self._pool_ids[pool] = (await self.call("GET", f"/work_pools/{pool}"))["id"]
+                self._pool_ids[pool] = (await self._api.call("GET", f"/work_pools/{pool}"))["id"]
             related.append(
                 {
                     RESOURCE_ID: POOL_RESOURCE + self._pool_ids[pool],

@@ -5,26 +5,29 @@ from __future__ import annotations
 from contextlib import suppress
 from urllib.parse import quote
 
-from skald_bridge.adapters.prefect_identity import Identity
+from skald_bridge.adapters.prefect_api import PrefectApi
 from skald_bridge.adapters.prefect_mapping import moment
 from skald_bridge.domain.errors import NotFound
 from skald_bridge.domain.facts import Task
 from skald_bridge.domain.why import Pool, Waiting
 
 
-class Waits(Identity):
+class WaitingReader:
     """``Engine.waiting``."""
 
+    def __init__(self, api: PrefectApi) -> None:
+        self._api = api
+
     async def waiting(self, task: Task) -> Waiting:
-        run = await self.call("GET", f"/flow_runs/{task.run}")
+        run = await self._api.call("GET", f"/flow_runs/{task.run}")
         pool = await self._pool(task.pool) if task.pool is not None else None
         queue_paused, queue_limit = False, None
         if pool is not None and task.queue is not None:
-            queue = await self.call("GET", f"{_path(pool.name)}/queues/{quote(task.queue, safe='')}")
+            queue = await self._api.call("GET", f"{_path(pool.name)}/queues/{quote(task.queue, safe='')}")
             queue_paused, queue_limit = bool(queue["is_paused"]), queue["concurrency_limit"]
         deployment_limit = None
         if task.deployment_id is not None:
-            deployment = await self.call("GET", f"/deployments/{task.deployment_id}")
+            deployment = await self._api.call("GET", f"/deployments/{task.deployment_id}")
             deployment_limit = (deployment.get("global_concurrency_limit") or {}).get("limit")
         due = moment(run.get("next_scheduled_start_time"))
         return Waiting(pool, due, queue_paused, queue_limit, deployment_limit)
@@ -32,7 +35,7 @@ class Waits(Identity):
     async def _pool(self, name: str) -> Pool | None:
         """``None`` for one that is gone."""
         with suppress(NotFound):
-            found = await self.call("GET", _path(name))
+            found = await self._api.call("GET", _path(name))
             return Pool(found["name"], found["type"], bool(found["is_paused"]), found["concurrency_limit"])
         return None
 

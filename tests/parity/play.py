@@ -40,6 +40,8 @@ ERROR = 40
 LIGHT = {"code", "output"}
 """Kinds where the stock worker is told its own command: one fresh interpreter a run instead of two, but it imports in
 another thread, which these do not ask about."""
+START = os.environ.get("PARITY_START")
+"""The way to start of every deployment on the node that says none itself."""
 SUBMITTING = "Submitting"
 """A worker's second kind of Pending; a node has none."""
 REST_SECONDS = 20
@@ -152,6 +154,8 @@ class Play:
         job = {**filled(told.job_variables, self.texts), "env": filled(told.env, self.texts)}
         if self.pool.kind == STOCK and self.case.kind in LIGHT:
             job["command"] = f"{sys.executable} -m prefect.engine"
+        if self.pool.kind == NODE and START:
+            job.setdefault("start", START)
         return job
 
     def _wait_for(self, run: Run) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from skald_bridge.adapters.prefect_commands import Commands
+from skald_bridge.adapters.prefect_api import PrefectApi
+from skald_bridge.adapters.prefect_choice import DeploymentChoice
+from skald_bridge.adapters.prefect_identity import KnownRuns, RunIds
+from skald_bridge.adapters.prefect_reading import TaskReader
 from skald_work_pools.devices import Announcement
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-class Recorded(Commands):
+class Recorded(PrefectApi):
     """Answers from ``replies`` by path, and notes what was asked."""
 
     def __init__(self, *deployments: dict[str, Any], online: str = "cpu") -> None:
@@ -31,11 +33,9 @@ class Recorded(Commands):
         self.asked.append(path)
         return self.replies.get(path, [])
 
-    async def serving(self, class_name: str) -> Mapping[str, Any]:
-        return await self._serving(class_name)
 
-    def known_for(self, class_name: str) -> float:
-        return self.served[class_name][0] - asyncio.get_running_loop().time()
+def choice(api: PrefectApi, clock: Callable[[], float]) -> DeploymentChoice:
+    return DeploymentChoice(api, TaskReader(api, RunIds(api, KnownRuns())), clock)
 
 
 def deployed(pool: str, day: int) -> dict[str, Any]:
@@ -43,24 +43,42 @@ def deployed(pool: str, day: int) -> dict[str, Any]:
 
 
 async def test_a_class_with_one_deployment_takes_one_request_and_then_none() -> None:
-    engine = Recorded(deployed("gpu", 1))
-    for _ in range(3):
-        assert (await engine.serving("transcode"))["id"] == "gpu"
-    assert engine.asked == ["/deployments/filter"]
-    assert engine.known_for("transcode") > 60
+    api, now = Recorded(deployed("gpu", 1)), [0.0]
+    found = choice(api, lambda: now[0])
+    for now[0] in (0.0, 10.0, 60.0):
+        assert (await found.serving("transcode"))["id"] == "gpu"
+    assert api.asked == ["/deployments/filter"]
+
+
+async def test_one_that_may_have_changed_is_asked_for_again() -> None:
+    api = Recorded(deployed("gpu", 1))
+    found = choice(api, lambda: 0.0)
+    for forget in (
+        lambda: None,
+        lambda: found.forget("transcode"),
+        found.forget,
+        lambda: found.forget("another"),
+    ):
+        forget()
+        await found.serving("transcode")
+    assert len(api.asked) == 3
 
 
 async def test_of_several_the_served_one_is_taken_and_asked_for_again_soon() -> None:
-    engine = Recorded(deployed("cpu", 1), deployed("gpu", 2))
-    for _ in range(3):
-        assert (await engine.serving("transcode"))["id"] == "cpu"
-    assert sorted(engine.asked) == [
+    api, now = Recorded(deployed("cpu", 1), deployed("gpu", 2)), [0.0]
+    found = choice(api, lambda: now[0])
+    for now[0] in (0.0, 1.0, 2.0):
+        assert (await found.serving("transcode"))["id"] == "cpu"
+    once = [
         "/deployments/filter",
         "/variables/filter",
         "/work_pools/cpu/workers/filter",
         "/work_pools/filter",
         "/work_pools/gpu/workers/filter",
     ]
-    assert engine.known_for("transcode") <= 5
-    other = Recorded(deployed("cpu", 1), deployed("gpu", 2), online="gpu")
+    assert sorted(api.asked) == once
+    now[0] = 6.0
+    await found.serving("transcode")
+    assert sorted(api.asked) == sorted(2 * once)
+    other = choice(Recorded(deployed("cpu", 1), deployed("gpu", 2), online="gpu"), lambda: 0.0)
     assert (await other.serving("transcode"))["id"] == "gpu"
