@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
-from skald_bridge.adapters.prefect_connection import START_PREFECT, Broken, Connect, Connection, Refused
+from skald_bridge.adapters.prefect_connection import (
+    START_PREFECT,
+    Broken,
+    Connect,
+    PrefectConnection,
+    Refused,
+)
 from skald_bridge.adapters.prefect_unreadable import is_stub, read_around
 from skald_bridge.domain.errors import Denied, Failing, InvalidInput, NotFound, SkaldError, Unavailable
 from skald_work_pools.pages import PAGE, batches, read_all, read_all_moving
@@ -28,7 +34,7 @@ class PrefectApi:
         """
         self._connect = connect
         self._left_out = left_out
-        self._connection: Connection | None = None
+        self._connection: PrefectConnection | None = None
         self._stack = AsyncExitStack()
         self._flow_names: dict[str, str] = {}
         self._deployment_names: dict[str, str] = {}
@@ -41,7 +47,7 @@ class PrefectApi:
         await self._stack.aclose()
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> PrefectConnection:
         if self._connection is None:
             raise RuntimeError("The engine is used outside its `async with`.")
         return self._connection

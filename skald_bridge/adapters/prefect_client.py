@@ -22,8 +22,8 @@ from prefect.settings import get_current_settings
 from skald_bridge.adapters.prefect_connection import (
     START_PREFECT,
     Broken,
-    Connection,
     Events,
+    PrefectConnection,
     Refused,
     read_reply,
 )
@@ -31,7 +31,7 @@ from skald_bridge.domain.errors import Unavailable
 
 
 @asynccontextmanager
-async def prefect_client() -> AsyncIterator[Connection]:
+async def prefect_client() -> AsyncIterator[PrefectConnection]:
     """To ``PREFECT_API_URL``."""
     url = get_current_settings().api.url
     if not url:
@@ -76,7 +76,7 @@ class _Client:
 
 
 def plainly(error: Exception) -> Exception:
-    """An error of Prefect's client as a ``Connection`` raises it; another as it is."""
+    """An error of Prefect's client as a ``PrefectConnection`` raises it; another as it is."""
     if isinstance(error, ObjectNotFound):
         return plainly(error.http_exc)
     if isinstance(error, httpx.HTTPStatusError):

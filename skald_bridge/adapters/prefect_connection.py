@@ -40,7 +40,7 @@ class Events(Protocol):
         ...
 
 
-class Connection(Protocol):
+class PrefectConnection(Protocol):
     @property
     def url(self) -> str:
         """Of the API."""
@@ -64,7 +64,7 @@ class Connection(Protocol):
 
 
 START_PREFECT = "Start it with `skald up`, or set PREFECT_API_URL to a running Prefect server."
-Connect = Callable[[], AbstractAsyncContextManager[Connection]]
+Connect = Callable[[], AbstractAsyncContextManager[PrefectConnection]]
 """Opens a connection. Raises ``Unavailable`` where none is configured."""
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 from uuid import uuid4
 
-from skald_bridge.adapters.prefect_connection import Broken, Connection, Events, Refused, read_reply
+from skald_bridge.adapters.prefect_connection import Broken, Events, PrefectConnection, Refused, read_reply
 from skald_bridge.domain.errors import Denied, Unavailable
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _IN_PATHS = "/%:@!$&'()*+,;=~"
 
 
 @asynccontextmanager
-async def plain_http(url: str, auth_string: str | None = None) -> AsyncIterator[Connection]:
+async def plain_http(url: str, auth_string: str | None = None) -> AsyncIterator[PrefectConnection]:
     """To the API at ``url``; ``auth_string`` is ``user:password`` of a server that wants a login."""
     made = _Http(url, auth_string)
     try:

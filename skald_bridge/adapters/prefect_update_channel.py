@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import Any
 
 from skald_bridge.adapters.prefect_api import translated
-from skald_bridge.adapters.prefect_connection import Connection, Events
+from skald_bridge.adapters.prefect_connection import Events, PrefectConnection
 from skald_work_pools.messages import UPDATE_APPLIED, UPDATE_REJECTED
 
 Answer = tuple[str, int, str | None]
@@ -19,7 +19,7 @@ Answered = asyncio.Future[Answer]
 class Talk:
     """Opened by the first request. A stream that breaks is opened again by the next one: say it again."""
 
-    def __init__(self, connection: Callable[[], Connection]) -> None:
+    def __init__(self, connection: Callable[[], PrefectConnection]) -> None:
         self._connection = connection
         self._waiting: dict[str, Answered] = {}
         self._opening = asyncio.Lock()

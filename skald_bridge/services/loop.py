@@ -18,7 +18,7 @@ _NUMBERS = re.compile(r"[\w.:-]*\d[\w.:-]*")
 
 
 @dataclass(frozen=True)
-class Backoff:
+class RetryDelay:
     """Seconds to wait after failures: doubling from ``first`` to ``longest``, times a jitter of 0.5…1."""
 
     first: float = 0.2
@@ -56,7 +56,7 @@ class Loop:
         step: Callable[[], Awaitable[float]],
         *,
         jitter: Callable[[], float],
-        backoff: Backoff | None = None,
+        backoff: RetryDelay | None = None,
         wake: Wake | None = None,
     ) -> None:
         """``wake``: what others hurry the loop by, where they were made before it."""
@@ -64,7 +64,7 @@ class Loop:
         self.hurry = wake or Wake()
         self._step = step
         self._jitter = jitter
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or RetryDelay()
         self._failures = 0
         self._told: set[str] = set()
         self._problem: str | None = None

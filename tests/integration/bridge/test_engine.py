@@ -18,6 +18,7 @@ from prefect.states import AwaitingRetry, Cancelled, Crashed, Suspended
 
 from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.adapters.prefect_client import prefect_client
+from skald_bridge.adapters.prefect_commands import TaskCommands
 from skald_bridge.adapters.prefect_connection import Connect
 from skald_bridge.adapters.prefect_http import plain_http
 from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected, Unavailable
@@ -113,11 +114,11 @@ async def test_a_task_that_has_ended_begins_again_with_what_is_asked_for(
         with pytest.raises(InvalidInput, match=named):
             await engine.restart(id_, wrong, labels={"skald.description": "two"})
 
-    async def refused(task: TaskId, *, held: bool) -> None:
+    async def refused(_: TaskCommands, task: TaskId, *, held: bool) -> None:
         raise Rejected(f"{task}: its result is stored for good")
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "propose_again", refused)
+        patch.setattr(TaskCommands, "propose_again", refused)
         with pytest.raises(Rejected, match="for good"):
             await engine.restart(id_, others, name="second", labels={"skald.description": "two"})
     task = await engine.task(id_)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from skald_bridge.domain.errors import Unavailable
-from skald_bridge.services.loop import KINDS, Backoff, Loop, kind_of
+from skald_bridge.services.loop import KINDS, Loop, RetryDelay, kind_of
 from tests.services.poll import auntil
 
 
@@ -61,7 +61,7 @@ async def test_failures_are_logged_once_and_the_end_of_them_too(caplog: pytest.L
             raise ValueError("a bug")
         return 3600.0
 
-    loop, calls = loop_of(step, backoff=Backoff(0.001, 0.002))
+    loop, calls = loop_of(step, backoff=RetryDelay(0.001, 0.002))
     with caplog.at_level(logging.DEBUG, logger="skald_bridge.loop"):
         loop.start()
         await called(calls, 5)
@@ -88,7 +88,7 @@ async def test_failures_that_alternate_are_logged_once_each(
             return 0.0 if n == 31 else 3600.0
         raise Unavailable(messages[n % len(messages)])
 
-    loop, calls = loop_of(step, backoff=Backoff(0.0001, 0.0001))
+    loop, calls = loop_of(step, backoff=RetryDelay(0.0001, 0.0001))
     kinds = len({kind_of(Unavailable(message)) for message in messages})
     with caplog.at_level(logging.DEBUG, logger="skald_bridge.loop"):
         loop.start()
@@ -102,7 +102,7 @@ async def test_what_fails_in_ever_other_ways_does_not_fill_the_log(caplog: pytes
     def step(n: int) -> float:
         raise ValueError("x" * n)
 
-    loop, calls = loop_of(step, backoff=Backoff(0.0001, 0.0001))
+    loop, calls = loop_of(step, backoff=RetryDelay(0.0001, 0.0001))
     with caplog.at_level(logging.DEBUG, logger="skald_bridge.loop"):
         loop.start()
         await called(calls, 100)
@@ -135,7 +135,7 @@ async def test_stop_waits_for_the_end_and_cancellation_passes() -> None:
 
 
 def test_backoff_doubles_up_to_its_longest() -> None:
-    backoff = Backoff(0.2, 5.0)
+    backoff = RetryDelay(0.2, 5.0)
     assert [backoff.after(n, 1.0) for n in (1, 2, 3, 4, 5, 6, 2000)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
     assert backoff.after(1, 0.5) == 0.1
 
@@ -152,7 +152,7 @@ async def test_a_problem_is_told_until_a_step_succeeds_or_goes_on_for_long() -> 
             await waits.wait()
         return 0.0
 
-    loop = Loop("probe", step, jitter=lambda: 1.0, backoff=Backoff(0.05, 0.05))
+    loop = Loop("probe", step, jitter=lambda: 1.0, backoff=RetryDelay(0.05, 0.05))
     seen: list[str | None] = []
 
     async def well_again() -> bool:
