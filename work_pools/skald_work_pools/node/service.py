@@ -32,7 +32,9 @@ from skald_work_pools.node.reconcile.stuck_cancellations import StuckCancellatio
 from skald_work_pools.node.runs.admission import Admission
 from skald_work_pools.node.runs.deployments import Deployments
 from skald_work_pools.node.runs.device_ledger import DeviceLedger
+from skald_work_pools.node.runs.poll_wake import PollWake
 from skald_work_pools.node.runs.poller import Poller
+from skald_work_pools.node.runs.run_supervisor import RunSupervisor
 from skald_work_pools.node.server.announcements import Announcer
 from skald_work_pools.node.server.claim_keeper import ClaimKeeper
 from skald_work_pools.node.server.event_api import EventApi
@@ -92,19 +94,16 @@ class NodeService:
             stems=stems,
             cancel_grace=settings.cancel_grace,
         )
-        self._ledger = DeviceLedger(self.capacity, self._nvml, lambda: self._poller.released())
+        self._wake = PollWake()
+        self._ledger = DeviceLedger(self.capacity, self._nvml, self._wake.released)
         self._deployments = Deployments(client, str(Path.cwd()))
-        self._wake = asyncio.Event()
+        running: dict[str, RunSupervisor] = {}
+        updates = AttachmentUpdates(self._context, running, str(pool().id))
         self.admission = Admission(
-            self._context,
-            self._deployments,
-            self._ledger,
-            lambda supervisor, answer: revisions.answered(supervisor, answer),
-            lambda: self._poller.changed(),
+            self._context, self._deployments, self._ledger, running, updates.answered, self._wake.changed
         )
         self._poller = Poller(api, self.admission, queues, self._wake)
-        running, left = self.admission.running, self.admission.left
-        revisions = AttachmentUpdates(self._context, running, str(pool().id))
+        left = self.admission.left
         self._overseer = StateReconciler(self._context, running)
         self._orphans = StuckCancellations(client, self._context, running, left, lambda: self._watch.leads)
         self._abandoned = AbandonedRuns(self._context, running, left)
@@ -116,7 +115,7 @@ class NodeService:
             self._deployments,
             self._overseer,
             self._orphans,
-            revisions,
+            updates,
             wake=self.wake,
             preload=self._preload,
         )
@@ -131,7 +130,7 @@ class NodeService:
 
     def wake(self) -> None:
         """Look for work at once."""
-        self._wake.set()
+        self._wake.now()
 
     async def start(self) -> None:
         """Bring everything up; returns once the node can take runs."""
@@ -169,7 +168,7 @@ class NodeService:
         backoff = Backoff(first=0.2, most=5.0)
         while True:
             await self._wait()
-            self._wake.clear()
+            self._wake.asked.clear()
             try:
                 if self._poller.backlog and time.monotonic() - self._polled < BUSY_POLL:
                     await self._poller.take(self._pool())
@@ -248,7 +247,7 @@ class NodeService:
         if (due := self._poller.next_due) is not None:
             seconds = min(seconds, (due - datetime.now(UTC)).total_seconds())
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(0.0, seconds))
+            await asyncio.wait_for(self._wake.asked.wait(), max(0.0, seconds))
 
     async def _upkeep(self) -> None:
         """The sweep: what events may have missed. It goes with a poll: an idle node looks once, not twice."""

@@ -34,7 +34,7 @@ _log = logging.getLogger("skald.node.admission")
 class Admission:
     """One node's. ``changed`` is called whenever a run that was refused may fit now.
 
-    ``running`` are its supervisors by run id; ``answered`` hears their answers to updates.
+    ``running`` are its supervisors by run id, which it fills; ``answered`` hears their answers to updates.
     """
 
     def __init__(
@@ -42,10 +42,11 @@ class Admission:
         context: NodeContext,
         deployments: Deployments,
         ledger: DeviceLedger,
+        running: dict[str, RunSupervisor],
         answered: Callable[[RunSupervisor, UpdateApplied | UpdateRejected], None],
         changed: Callable[[], None],
     ) -> None:
-        self.running: dict[str, RunSupervisor] = {}
+        self.running = running
         self.left: dict[str, float] = {}
         """Runs that this node had, with the monotonic time of their end: a late request may bring one back."""
         self.closed = False

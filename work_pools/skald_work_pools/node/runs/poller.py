@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass
@@ -13,14 +12,13 @@ from prefect.client.schemas.objects import FlowRun, WorkPool
 
 from skald_work_pools.leases import Lease
 from skald_work_pools.node.runs.admission import Admission
+from skald_work_pools.node.runs.poll_wake import PollWake
 from skald_work_pools.node.server.run_api import RunApi
 
 PAGE, LONGEST_PAGE = 50, 200
 """Runs asked for at once, and when none of so many fits."""
 AHEAD = timedelta(seconds=10)
 """Runs that are due this soon are asked for too, so that a poll can be made when they are."""
-NUDGE = 0.5
-"""Seconds after which a released lease leads to a poll when nobody is known to wait for it."""
 _log = logging.getLogger("skald.node.poller")
 
 
@@ -31,18 +29,15 @@ class _Waiting:
 
 
 class Poller:
-    """One node's; ``poll`` is called by one loop, never twice at once. ``wake`` is set when it should be."""
+    """One node's; ``poll`` is called by one loop, never twice at once, whenever ``wake`` says so."""
 
-    def __init__(
-        self, api: RunApi, admission: Admission, queues: tuple[str, ...], wake: asyncio.Event
-    ) -> None:
+    def __init__(self, api: RunApi, admission: Admission, queues: tuple[str, ...], wake: PollWake) -> None:
         self._api = api
         self._admission = admission
         self._queues = queues
         self._wake = wake
         self._left_some = False
         self._page = PAGE
-        self._nudge: asyncio.TimerHandle | None = None
         self._backlog: deque[_Waiting] = deque()
         self._due: datetime | None = None
 
@@ -64,10 +59,9 @@ class Poller:
         """
         if self._admission.closed:
             return []
-        if self._nudge is not None:
-            self._nudge.cancel()
-            self._nudge = None
+        self._wake.polling()
         self._left_some = False
+        self._wake.some_wait = bool(self._backlog)
         found = await self._api.scheduled(pool.name, self._queues, datetime.now(UTC) + AHEAD, self._page)
         waiting = [_Waiting(FlowRun.model_validate(each), each) for each in found]
         now = datetime.now(UTC)
@@ -76,6 +70,7 @@ class Poller:
         self._due = min(later, default=None)
         running = self._admission.running
         self._backlog = deque(each for each in due if str(each.run.id) not in running)
+        self._wake.some_wait = bool(self._backlog)
         _log.debug("poll: %d due, %d later, %d running", len(self._backlog), len(later), len(running))
         started = await self.take(pool)
         if started or len(found) < self._page or self._backlog:
@@ -83,7 +78,7 @@ class Poller:
         elif self._page < LONGEST_PAGE:
             # Those that fit may stand behind those that do not.
             self._page = LONGEST_PAGE
-            self._wake.set()
+            self._wake.now()
         return started
 
     async def take(self, pool: WorkPool) -> list[FlowRun]:
@@ -99,22 +94,11 @@ class Poller:
                     started.append(waiting.run)
                 else:
                     self._left_some |= not answer.permanent
+                self._wake.some_wait = self._left_some or bool(self._backlog)
         finally:
+            self._wake.some_wait = self._left_some or bool(self._backlog)
             self._admission.let_go()
         return started
-
-    def released(self) -> None:
-        """A lease has ended: whoever waits for it can have it."""
-        if self._left_some or self._backlog:
-            self._wake.set()
-        elif self._nudge is None:
-            # Nobody is known to wait, but a limit of the pool may have hidden somebody.
-            self._nudge = asyncio.get_running_loop().call_later(NUDGE, self._wake.set)
-
-    def changed(self) -> None:
-        """A run that was left may be taken now."""
-        if self._left_some or self._backlog:
-            self._wake.set()
 
 
 def _start_time(run: FlowRun) -> datetime:
