@@ -6,7 +6,7 @@ OLDEST_UNITS = tests/unit/node tests/unit/authoring tests/unit/test_prefect_priv
 PIP = $(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 NAME ?= start
 
-.PHONY: demo test test-oldest test-kubernetes check unit parity bench chaos services services-stop clean
+.PHONY: demo docs test test-oldest test-kubernetes check unit parity bench chaos services services-stop clean
 
 # The environment, made once and again whenever what it is made of changes.
 $(VENV)/run.stamp: pyproject.toml $(CONSTRAINTS)
@@ -27,6 +27,11 @@ $(VENV)/kubernetes.stamp: $(VENV)/test.stamp
 	@$(PIP) --editable '.[test,kubernetes]'
 	@touch $@
 
+$(VENV)/docs.stamp: $(VENV)/test.stamp
+	@echo "Installing what makes the documentation ..."
+	@$(PIP) --editable '.[test,docs]'
+	@touch $@
+
 demo: $(VENV)/run.stamp
 	@$(VENV)/bin/skald demo $(ARGS)
 
@@ -35,6 +40,11 @@ check: $(VENV)/test.stamp
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --cache-dir .cache/import-linter
+
+# The reference from the code, and all of docs/ as a site in build/site.
+docs: $(VENV)/docs.stamp
+	@$(VENV)/bin/python -m tests.docs
+	@$(VENV)/bin/zensical build --strict --clean
 
 # Everything: a quarter of an hour on two cores.
 test: check

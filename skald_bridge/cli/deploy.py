@@ -149,7 +149,9 @@ def _read(file: Path) -> Any:
         return yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise NotFound(
-            f"{file.parent} holds no prefect.yaml.", remedy="Name a folder that has one."
+            f"{file.parent} holds no prefect.yaml.",
+            remedy="Name a folder that has one, or write it: "
+            "deployments: [{name: NAME, entrypoint: FILE.py:FLOW, work_pool: {name: cpu}}]",
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InvalidInput(f"{file} cannot be read: {error}", remedy="Mend the file.") from error

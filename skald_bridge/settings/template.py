@@ -56,7 +56,7 @@ def template(suffix: str) -> str:
     sign = " =" if kind == ".toml" else ":"
     lines = [f"# {line}" for line in _HEAD]
     for name, field in Settings.model_fields.items():
-        default = _plain(field.get_default())
+        default = shown(field.get_default())
         lines += ["", f"# {field.description} (environment: {environment_names(name)[0]})"]
         if default is None:
             lines.append(f"# {name}{sign} {json.dumps(_EXAMPLES[name])}")
@@ -65,7 +65,8 @@ def template(suffix: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _plain(value: Any) -> Any:
+def shown(value: Any) -> Any:
+    """A default as a file has it; ``None`` for a secret."""
     match value:
         case Enum():
             return value.value

@@ -1,0 +1,5 @@
+"""Writes docs/reference."""
+
+from tests.docs.reference import main
+
+main()
