@@ -197,8 +197,9 @@ async def _answering(
     made: Bridge, path: Path, settings: Settings, bound: socket.socket
 ) -> AsyncIterator[None]:
     """The REST API of ``made``, over what it writes at ``path``."""
-    from skald_bridge.api.app import make_app
+    from skald_bridge.api.app import make_app, quick_way
     from skald_bridge.api.backend import Backend
+    from skald_bridge.api.dtask import Dtask
     from skald_bridge.api.server import limits, serving
     from skald_bridge.api.watch import CLIENTS, Watch
 
@@ -221,7 +222,11 @@ async def _answering(
         most = min(CLIENTS, allowed.connections // 2)
         watch = Watch(backend, period=settings.redis_sync_period, most=most)
         made.watch(watch.loop)
-        async with serving(make_app(backend, watch, _access(settings), settings.dashboard), bound, allowed):
+        access = _access(settings)
+        dtask = Dtask(made.fleet) if settings.dtask else None
+        app = make_app(backend, watch, access, settings.dashboard, dtask)
+        quick = quick_way(app, access, dtask) if dtask is not None else None
+        async with serving(app, bound, allowed, quick):
             try:
                 yield
             finally:

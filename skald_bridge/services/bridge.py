@@ -34,6 +34,7 @@ from skald_bridge.services.deadlines import Deadlines, Overdue
 from skald_bridge.services.dependencies import Dependents
 from skald_bridge.services.document_intake import DocumentIntake
 from skald_bridge.services.early_heartbeats import EarlyHeartbeats
+from skald_bridge.services.fleet import Fleet
 from skald_bridge.services.heartbeats import PERIOD, Heartbeats
 from skald_bridge.services.intake import Inbox, Intake, Listener
 from skald_bridge.services.kafka_commands import KafkaCommands
@@ -147,6 +148,9 @@ class Bridge:
         self._hurried_by_writes(
             Loop("recordings", self._collector.step, jitter=jitter, wake=self._recordings_due)
         )
+        reports = Wake()
+        self.fleet = Fleet(clock, reports)
+        self._duty("fleet", self.fleet.step, reports)
         deadlines = Deadlines(engine, stores.overdue, clock, late, dead_letters)
         self._duty("deadlines", deadlines.step)
         if retention is not None:

@@ -1,0 +1,207 @@
+"""The fleet as dtask's workers report it: grants, releases, silence. Holds the pure fleet, and the time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from skald_bridge.domain.placements import Granted, NoWorker, Outcome
+from skald_bridge.domain.plain_text import visible
+from skald_bridge.ports import Clock
+from skald_bridge.services.loop import Wake
+from skald_bridge.services.waiting_line import WaitingLine
+from skald_bridge.wire.dtask import Heartbeat, Schedule, Worker
+from skald_work_pools.devices import Capacity, Gpu
+from skald_work_pools.needs import Needs
+from skald_work_pools.placement import fleet
+from skald_work_pools.placement.model import Member, Refusal, Request, Settings, State
+
+MOST_WORKERS = 200_000
+_TICK = 1.0
+_IDLE = 3600.0
+_NOTHING = Needs()
+_log = logging.getLogger("skald_bridge.fleet")
+
+
+class _Known:
+    """What a worker has said of itself."""
+
+    __slots__ = ("heard", "member", "said")
+
+    def __init__(self, said: Heartbeat, member: Member, heard: datetime) -> None:
+        self.said, self.member, self.heard = said, member, heard
+
+
+class Fleet:
+    """Workers in, grants out; a task that has a grant gets the same again."""
+
+    def __init__(self, clock: Clock, wake: Wake, seed: int = 0, settings: Settings | None = None) -> None:
+        """``wake`` hurries ``step``."""
+        self._clock, self._wake = clock, wake
+        self._settings = settings or Settings()
+        self._fleet = fleet.Fleet(seed, self._settings)
+        self._known: dict[str, _Known] = {}
+        self._line = WaitingLine(self._placed)
+        self.granted = self.refused = 0
+        """Of all requests, each repetition among them."""
+
+    def heartbeat(self, said: Heartbeat) -> bool:
+        """Whether it was taken: another worker may be one too many."""
+        now = self._caught_up()
+        known = self._known.get(said.worker_id)
+        if said.leaving:
+            if known is not None:
+                self._leave(said.worker_id)
+            return True
+        if known is None:
+            if len(self._known) >= MOST_WORKERS:
+                return False
+            if not self._known:
+                self._wake()
+            known = self._known[said.worker_id] = _Known(said, _member(said), now)
+            _log.info("worker %s reports", visible(said.worker_id))
+        elif _differs(said, known.said):
+            known.member = _member(said)
+        known.said, known.heard = said, now
+        self._fleet.report(known.member, max(0, said.current_tasks), now)
+        self._line.room_may_have_grown()
+        return True
+
+    def place(self, request: Schedule) -> Granted | NoWorker:
+        """At once, or not."""
+        waited = request.task_id in self._line
+        self._line.serve()
+        outcome = self._placed(request)
+        if isinstance(outcome, NoWorker):
+            self.refused += 1
+            return outcome
+        self.granted += 1
+        if waited:
+            outcome = replace(outcome, queued=True)
+            self._line.placed(request.task_id, outcome)
+        return outcome
+
+    async def place_or_wait(self, request: Schedule) -> Outcome:
+        """As soon as there is room, for as long as the request may be held."""
+        outcome = self.place(request)
+        if isinstance(outcome, Granted):
+            return outcome
+        return await self._line.wait(request)
+
+    def release(self, task_id: str) -> bool:
+        """Whether the task had a grant, or waited for one."""
+        ended = self._fleet.release(task_id, self._caught_up())
+        waited = self._line.leave(task_id)
+        if ended is not None:
+            self._line.room_may_have_grown()
+        return ended is not None or waited
+
+    def workers(self) -> Iterator[Worker]:
+        """In the order in which they first came."""
+        for standing in self._fleet.members(self._caught_up()):
+            known = self._known[standing.member.id]
+            said = known.said
+            yield Worker(
+                said.worker_id,
+                said.address,
+                said.tags,
+                said.max_tasks,
+                standing.tasks + min(0, said.current_tasks),
+                known.heard,
+                standing.state.value,
+            )
+
+    @property
+    def waiting(self) -> int:
+        return len(self._line)
+
+    def states(self) -> dict[str, int]:
+        """How many workers are in each state."""
+        found = {state.value: 0 for state in (State.ONLINE, State.SUSPICIOUS, State.OFFLINE)}
+        for standing in self._fleet.members(self._caught_up()):
+            found[standing.state.value] += 1
+        return found
+
+    async def step(self) -> float:
+        """Once a second while there are workers: who is silent, what is over."""
+        now = self._caught_up()
+        for change in self._fleet.tick(now):
+            if change.after is None:
+                self._known.pop(change.member, None)
+            lost = f"; it held {len(change.lost)} grants" if change.lost else ""
+            state = change.after.value if change.after is not None else "forgotten"
+            _log.warning("worker %s is %s%s", visible(change.member), state, lost)
+        self._line.tick()
+        self._line.room_may_have_grown()
+        return _TICK if self._known or len(self._line) else _IDLE
+
+    def _leave(self, worker_id: str) -> None:
+        del self._known[worker_id]
+        self._fleet.remove(worker_id)
+        _log.info("worker %s leaves", visible(worker_id))
+
+    def _placed(self, request: Schedule) -> Granted | NoWorker:
+        now, wanted = self._caught_up(), _request(request)
+        held = self._fleet.grant(request.task_id)
+        if held is not None and _asks_other(wanted, held.request):
+            self._fleet.release(request.task_id, now)
+        found = self._fleet.place(wanted, now)
+        if isinstance(found, Refusal):
+            return NoWorker(found.reason)
+        return Granted(found.member, found.address, found.expires, tuple(int(gpu) for gpu in found.gpus))
+
+    def _caught_up(self) -> datetime:
+        """The time, with nothing left that is over by then.
+
+        A grant that ends by time is no sign that its task has ended: what the worker said last counts again.
+        """
+        now = self._clock.now()
+        for grant in self._fleet.expire(now):
+            known = self._known.get(grant.member)
+            if known is not None and known.said.current_tasks > 0 and self._is_heard(known, now):
+                self._fleet.report(known.member, known.said.current_tasks, known.heard)
+        return now
+
+    def _is_heard(self, known: _Known, now: datetime) -> bool:
+        return now - known.heard < self._settings.suspicious
+
+
+def _differs(said: Heartbeat, before: Heartbeat) -> bool:
+    return (
+        said.tags != before.tags
+        or said.max_tasks != before.max_tasks
+        or said.address != before.address
+        or said.capacity != before.capacity
+    )
+
+
+def _asks_other(wanted: Request, before: Request) -> bool:
+    """Such a request is no repetition: the task gives up the place that it has."""
+    return (
+        wanted.required != before.required
+        or wanted.forbidden != before.forbidden
+        or wanted.alternatives != before.alternatives
+    )
+
+
+def _member(said: Heartbeat) -> Member:
+    has = said.capacity or _NOTHING
+    gpus = tuple(Gpu(str(number), "", has.gpu_memory, has.nvenc, has.nvdec) for number in range(has.gpus))
+    tags = frozenset(said.tags or ())
+    return Member(
+        said.worker_id, Capacity(has.cpus, has.memory, gpus, tags, max(0, said.max_tasks)), said.address
+    )
+
+
+def _request(request: Schedule) -> Request:
+    return Request(
+        request.task_id,
+        (request.needs or _NOTHING,),
+        priority=request.priority,
+        required=frozenset(request.required),
+        preferred=frozenset(request.preferred),
+        forbidden=frozenset(request.forbidden),
+        lease=timedelta(seconds=request.lease) if request.lease is not None else None,
+    )
