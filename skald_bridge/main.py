@@ -15,6 +15,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from skald_bridge import connections
 from skald_bridge.adapters.clock import SystemClock
+from skald_bridge.adapters.grant_file import GrantFile
 from skald_bridge.adapters.memory_pulse import MemoryPulse
 from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.adapters.prefect_pool import ensure_pool as ensure_pool
@@ -119,6 +120,7 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
                 ends=states_of(journal, TERMINAL),
                 overdue=archive,
                 asked=letter_store,
+                grants=stack.enter_context(GrantFile(path.with_suffix(".grants"))),
                 owed=lambda task: archive.is_owed(task, "mongodb"),
             ),
             pulse,

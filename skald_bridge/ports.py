@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,7 @@ from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import LifecycleStatus, StateType
 from skald_bridge.domain.log_entries import LogEntry
 from skald_bridge.domain.messages import Message
+from skald_bridge.domain.placements import Kept
 from skald_bridge.domain.pulse import NodeBeat, Vitals
 from skald_bridge.domain.recordings import Artifact, Recording
 from skald_bridge.domain.records import JournalRecord, TaskDocument
@@ -439,4 +440,20 @@ class Cluster(Protocol):
         self, pod: str, *, follow: bool = False, tail: int | None = None, previous: bool = False
     ) -> Iterator[str]:
         """Lines without their ends. Raises ``NotFound``, and ``InvalidInput`` for a pod that has none yet."""
+        ...
+
+
+class GrantLog(Protocol):
+    """Grants of the fleet, for the bridge's next process. No method raises: what cannot be kept is lost."""
+
+    def read(self) -> list[Kept]:
+        """Those that had not ended, oldest first."""
+        ...
+
+    def granted(self, kept: Kept) -> None: ...
+
+    def ended(self, task_id: str) -> None: ...
+
+    def shorten(self, live: Callable[[], Iterable[Kept]]) -> None:
+        """Where it has grown long, keep no more than what is ``live``."""
         ...

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from skald_work_pools.needs import Needs
+
+NOTHING = Needs()
+
 
 @dataclass(frozen=True, slots=True)
 class Granted:
@@ -45,3 +49,16 @@ class Full:
 
 
 Outcome = Granted | NoWorker | Queued | Waited | Full
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A grant as it outlives the bridge's process, with what the task asked for."""
+
+    task_id: str
+    worker_id: str
+    address: str
+    expires: datetime
+    required: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
+    needs: Needs = NOTHING

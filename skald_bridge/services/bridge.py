@@ -19,6 +19,7 @@ from skald_bridge.ports import (
     Cursor,
     Documents,
     Engine,
+    GrantLog,
     Journal,
     Peers,
     Positions,
@@ -54,7 +55,8 @@ class Stores:
     """What is kept here, whoever else is away.
 
     ``ends`` are the journal's states that end a task; ``overdue`` knows who is late; ``asked`` holds what was set
-    aside and is to be handled again; ``owed`` says whether a task's document is yet to be told what is known here.
+    aside and is to be handled again; ``grants`` are the fleet's; ``owed`` says whether a task's document is yet to
+    be told what is known here.
     """
 
     journal: Journal
@@ -65,6 +67,7 @@ class Stores:
     ends: Feed[JournalRecord]
     overdue: Overdue
     asked: ReplayRequests
+    grants: GrantLog
     owed: Callable[[TaskId], Awaitable[bool]]
 
 
@@ -149,7 +152,7 @@ class Bridge:
             Loop("recordings", self._collector.step, jitter=jitter, wake=self._recordings_due)
         )
         reports = Wake()
-        self.fleet = Fleet(clock, reports)
+        self.fleet = Fleet(clock, reports, stores.grants)
         self._duty("fleet", self.fleet.step, reports)
         deadlines = Deadlines(engine, stores.overdue, clock, late, dead_letters)
         self._duty("deadlines", deadlines.step)

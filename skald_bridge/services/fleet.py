@@ -7,21 +7,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from skald_bridge.domain.placements import Granted, NoWorker, Outcome
+from skald_bridge.domain.placements import NOTHING, Granted, Kept, NoWorker, Outcome
 from skald_bridge.domain.plain_text import visible
-from skald_bridge.ports import Clock
+from skald_bridge.ports import Clock, GrantLog
 from skald_bridge.services.loop import Wake
 from skald_bridge.services.waiting_line import WaitingLine
 from skald_bridge.wire.dtask import Heartbeat, Schedule, Worker
 from skald_work_pools.devices import Capacity, Gpu
-from skald_work_pools.needs import Needs
 from skald_work_pools.placement import fleet
-from skald_work_pools.placement.model import Member, Refusal, Request, Settings, State
+from skald_work_pools.placement.model import Grant, Member, Refusal, Request, Settings, State
 
 MOST_WORKERS = 200_000
 _TICK = 1.0
 _IDLE = 3600.0
-_NOTHING = Needs()
 _log = logging.getLogger("skald_bridge.fleet")
 
 
@@ -35,15 +33,19 @@ class _Known:
 
 
 class Fleet:
-    """Workers in, grants out; a task that has a grant gets the same again."""
+    """Workers in, grants out; a task that has a grant gets the same again, also from the bridge's next process."""
 
-    def __init__(self, clock: Clock, wake: Wake, seed: int = 0, settings: Settings | None = None) -> None:
+    def __init__(
+        self, clock: Clock, wake: Wake, log: GrantLog, seed: int = 0, settings: Settings | None = None
+    ) -> None:
         """``wake`` hurries ``step``."""
-        self._clock, self._wake = clock, wake
+        self._clock, self._wake, self._log = clock, wake, log
         self._settings = settings or Settings()
         self._fleet = fleet.Fleet(seed, self._settings)
         self._known: dict[str, _Known] = {}
         self._line = WaitingLine(self._placed)
+        self._kept = {kept.task_id: kept for kept in log.read()}
+        """Grants of an earlier process, on workers that have not reported since."""
         self.granted = self.refused = 0
         """Of all requests, each repetition among them."""
 
@@ -62,6 +64,7 @@ class Fleet:
                 self._wake()
             known = self._known[said.worker_id] = _Known(said, _member(said), now)
             _log.info("worker %s reports", visible(said.worker_id))
+            self._restore(known, now)
         elif _differs(said, known.said):
             known.member = _member(said)
         known.said, known.heard = said, now
@@ -88,15 +91,16 @@ class Fleet:
         outcome = self.place(request)
         if isinstance(outcome, Granted):
             return outcome
+        self._wake()
         return await self._line.wait(request)
 
     def release(self, task_id: str) -> bool:
         """Whether the task had a grant, or waited for one."""
-        ended = self._fleet.release(task_id, self._caught_up())
+        held = self._end(task_id, self._caught_up())
         waited = self._line.leave(task_id)
-        if ended is not None:
+        if held:
             self._line.room_may_have_grown()
-        return ended is not None or waited
+        return held or waited
 
     def workers(self) -> Iterator[Worker]:
         """In the order in which they first came."""
@@ -130,27 +134,62 @@ class Fleet:
         for change in self._fleet.tick(now):
             if change.after is None:
                 self._known.pop(change.member, None)
+            for grant in change.lost:
+                self._log.ended(grant.task)
             lost = f"; it held {len(change.lost)} grants" if change.lost else ""
             state = change.after.value if change.after is not None else "forgotten"
             _log.warning("worker %s is %s%s", visible(change.member), state, lost)
+        self._kept = {task: kept for task, kept in self._kept.items() if kept.expires > now}
+        self._log.shorten(self._live)
         self._line.tick()
         self._line.room_may_have_grown()
         return _TICK if self._known or len(self._line) else _IDLE
 
     def _leave(self, worker_id: str) -> None:
         del self._known[worker_id]
-        self._fleet.remove(worker_id)
+        for grant in self._fleet.remove(worker_id):
+            self._log.ended(grant.task)
         _log.info("worker %s leaves", visible(worker_id))
 
     def _placed(self, request: Schedule) -> Granted | NoWorker:
         now, wanted = self._caught_up(), _request(request)
+        if self._kept and (kept := self._kept.get(request.task_id)) is not None and kept.expires > now:
+            if not _asks_other(wanted, _as_before(kept, now)):
+                return Granted(kept.worker_id, kept.address, kept.expires)
+            self._end(request.task_id, now)
         held = self._fleet.grant(request.task_id)
         if held is not None and _asks_other(wanted, held.request):
-            self._fleet.release(request.task_id, now)
+            self._end(request.task_id, now)
+            held = None
         found = self._fleet.place(wanted, now)
         if isinstance(found, Refusal):
             return NoWorker(found.reason)
+        if held is None:
+            self._log.granted(_kept(found))
         return Granted(found.member, found.address, found.expires, tuple(int(gpu) for gpu in found.gpus))
+
+    def _end(self, task_id: str, now: datetime) -> bool:
+        """Whether it had a grant."""
+        kept = self._kept.pop(task_id, None)
+        if self._fleet.release(task_id, now) is None and kept is None:
+            return False
+        self._log.ended(task_id)
+        return True
+
+    def _restore(self, known: _Known, now: datetime) -> None:
+        """A worker is back whose grants an earlier process has made: they are among the tasks that it counts."""
+        if not self._kept:
+            return
+        self._fleet.report(known.member, 0, now)
+        for kept in [each for each in self._kept.values() if each.worker_id == known.said.worker_id]:
+            del self._kept[kept.task_id]
+            if kept.expires > now:
+                self._fleet.place(_as_before(kept, now), now)
+
+    def _live(self) -> list[Kept]:
+        now = self._caught_up()
+        granted = [_kept(grant) for standing in self._fleet.members(now) for grant in standing.grants]
+        return [*self._kept.values(), *granted]
 
     def _caught_up(self) -> datetime:
         """The time, with nothing left that is over by then.
@@ -187,7 +226,7 @@ def _asks_other(wanted: Request, before: Request) -> bool:
 
 
 def _member(said: Heartbeat) -> Member:
-    has = said.capacity or _NOTHING
+    has = said.capacity or NOTHING
     gpus = tuple(Gpu(str(number), "", has.gpu_memory, has.nvenc, has.nvdec) for number in range(has.gpus))
     tags = frozenset(said.tags or ())
     return Member(
@@ -198,10 +237,34 @@ def _member(said: Heartbeat) -> Member:
 def _request(request: Schedule) -> Request:
     return Request(
         request.task_id,
-        (request.needs or _NOTHING,),
+        (request.needs or NOTHING,),
         priority=request.priority,
         required=frozenset(request.required),
         preferred=frozenset(request.preferred),
         forbidden=frozenset(request.forbidden),
         lease=timedelta(seconds=request.lease) if request.lease is not None else None,
+    )
+
+
+def _kept(grant: Grant) -> Kept:
+    asked = grant.request
+    return Kept(
+        grant.task,
+        grant.member,
+        grant.address,
+        grant.expires,
+        tuple(asked.required),
+        tuple(asked.forbidden),
+        grant.needs,
+    )
+
+
+def _as_before(kept: Kept, now: datetime) -> Request:
+    return Request(
+        kept.task_id,
+        (kept.needs,),
+        required=frozenset(kept.required),
+        forbidden=frozenset(kept.forbidden),
+        node=kept.worker_id,
+        lease=kept.expires - now,
     )

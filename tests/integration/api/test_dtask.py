@@ -207,6 +207,20 @@ def test_a_killed_worker(bridge: Rest) -> None:
     assert status(bridge, "killed") is None
 
 
+def test_grants_outlive_the_bridge(server: PrefectServer, tmp_path: Path) -> None:
+    said = {"worker_id": "w", "address": "w:1", "max_tasks": 2}
+    with running_rest(server, tmp_path) as first:
+        assert first.ask("POST", HEARTBEAT, said).is_success
+        assert schedule(first, "a", lease=600).is_success
+        first.process.kill()
+        first.process.wait()
+    with running_rest(server, tmp_path) as second:
+        assert schedule(second, "a").json() == {"worker_id": "w", "address": "w:1"}
+        assert second.ask("POST", HEARTBEAT, said).is_success
+        assert [schedule(second, task).status_code for task in ("b", "c")] == [200, 503]
+        assert schedule(second, "a").is_success
+
+
 def test_ids_do_not_forge_log_lines(bridge: Rest) -> None:
     forged = "x\n2026-01-01 00:00:00 ERROR forged\x1b[31m\u2028"
     assert bridge.ask("POST", HEARTBEAT, {"worker_id": forged}).is_success

@@ -14,6 +14,7 @@ from skald_bridge.api.dtask import HEARTBEAT, RELEASE, SCHEDULE, WORKERS, Dtask,
 from skald_bridge.api.guard import Guard
 from skald_bridge.api.metrics import Requests
 from skald_bridge.api.quick import LARGEST_HEAD, Quick
+from skald_bridge.domain.placements import Kept
 from skald_bridge.services.fleet import Fleet
 from skald_bridge.services.loop import Wake
 from skald_bridge.wire.dtask import LARGEST_BODY
@@ -35,10 +36,21 @@ class Clock:
         self.time += timedelta(seconds=seconds)
 
 
+class NoLog:
+    def read(self) -> list[Kept]:
+        return []
+
+    def granted(self, kept: Kept) -> None: ...
+
+    def ended(self, task_id: str) -> None: ...
+
+    def shorten(self, live: Any) -> None: ...
+
+
 class World:
     def __init__(self, access: Access = LOCAL) -> None:
         self.clock = Clock()
-        self.fleet = Fleet(self.clock, Wake())
+        self.fleet = Fleet(self.clock, Wake(), NoLog())
         self.dtask = Dtask(self.fleet)
         self.requests = Requests()
         routes = DtaskRoutes(self._rest, self.dtask)

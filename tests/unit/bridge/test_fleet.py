@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from skald_bridge.adapters import grant_file
+from skald_bridge.adapters.grant_file import GrantFile
 from skald_bridge.domain.placements import Full, Granted, NoWorker, Queued, Waited
 from skald_bridge.services import fleet as service
 from skald_bridge.services import waiting_line
@@ -27,9 +30,14 @@ class Clock:
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, file: Path) -> None:
         self.clock = Clock()
-        self.fleet = Fleet(self.clock, Wake())
+        self.file = file
+        self.restart()
+
+    def restart(self) -> None:
+        """As after SIGKILL."""
+        self.fleet = Fleet(self.clock, Wake(), GrantFile(self.file))
 
     def later(self, seconds: float) -> None:
         self.clock.time += timedelta(seconds=seconds)
@@ -51,8 +59,8 @@ class World:
 
 
 @pytest.fixture
-async def world() -> World:
-    return World()
+async def world(tmp_path: Path) -> World:
+    return World(tmp_path / "journal.grants")
 
 
 async def test_a_heartbeat_does_not_erase_grants(world):
@@ -245,3 +253,66 @@ async def test_the_line_is_bounded(world, monkeypatch):
     await asyncio.sleep(0)
     assert await world.ask("b") == Full()
     asked.cancel()
+
+
+async def test_grants_outlive_the_process(world):
+    world.hear("w", 3, 0, "x")
+    world.hear("v", 1, 0, "y")
+    assert [world.place(task, "x") for task in ("a", "b")] == ["w", "w"]
+    assert world.place("c", "y", lease=5) == "v"
+    assert world.fleet.release("b")
+    world.restart()
+    assert world.place("a", "x") == "w"
+    assert world.place("d", "x") is None
+    world.hear("w", 3, 1, "x")
+    assert world.taken() == 1
+    assert [world.place(task, "x") for task in ("d", "e", "f")] == ["w", "w", None]
+    assert world.place("a", "x") == "w"
+    world.later(6)
+    world.hear("v", 1, 0, "y")
+    assert world.place("g", "y") == "v"
+    world.restart()
+    assert world.fleet.release("g")
+    assert not world.fleet.release("g")
+    assert world.place("a", "y") is None
+    world.hear("w", 3, 0, "x")
+    assert [world.place(task, "x") for task in ("h", "i")] == ["w", None]
+
+
+async def test_a_damaged_file_of_grants(world):
+    world.hear()
+    assert world.place("a") == "w"
+    with world.file.open("ab") as file:
+        file.write(b'\xff\n[]\n5\n{"task":"b","worker":"w"}\n{"task":"c","wor')
+    world.restart()
+    world.hear()
+    assert world.place("b") is None
+    world.fleet.release("a")
+    assert world.place("d") == "w"
+    world.restart()
+    world.hear()
+    assert world.place("e") is None
+    assert world.place("d") == "w"
+
+
+async def test_a_file_of_grants_is_shortened(world, monkeypatch):
+    monkeypatch.setattr(grant_file, "LONG", 1000)
+    world.restart()
+    world.hear(slots=2)
+    assert world.place("kept") == "w"
+    for number in range(100):
+        assert world.place(f"t{number}") == "w"
+        world.fleet.release(f"t{number}")
+    await world.fleet.step()
+    assert world.file.stat().st_size < 200
+    assert world.place("after") == "w"
+    world.restart()
+    world.hear(slots=2)
+    assert [world.place(task) for task in ("kept", "after", "more")] == ["w", "w", None]
+
+
+async def test_a_disk_that_is_full(tmp_path, caplog):
+    world = World(tmp_path / "no such folder" / "journal.grants")
+    world.hear(slots=2)
+    assert [world.place(task) for task in "ab"] == ["w", "w"]
+    assert caplog.text.count("grants are kept in memory only") == 1
