@@ -109,6 +109,7 @@ class DtaskRoutes:
     def __init__(self, app: ASGIApp, dtask: Dtask) -> None:
         self._app, self._dtask = app, dtask
         self._routes = {path: SimpleNamespace(path=path) for path in PATHS}
+        self._waiting = SimpleNamespace(path=f"{SCHEDULE} wait")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] not in PATHS:
@@ -125,7 +126,11 @@ class DtaskRoutes:
             if body is None:
                 return
             answer = self._dtask.post(path, body)
-            reply = answer if isinstance(answer, Reply) else await _unless_gone(answer(), receive)
+            if isinstance(answer, Reply):
+                await _send(send, answer)
+                return
+            scope["route"] = self._waiting
+            reply = await _unless_gone(answer(), receive)
             if reply is not None:
                 await _send(send, reply)
 

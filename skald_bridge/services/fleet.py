@@ -20,6 +20,8 @@ from skald_work_pools.placement.model import Grant, Member, Refusal, Request, Se
 MOST_WORKERS = 200_000
 _TICK = 1.0
 _IDLE = 3600.0
+_ASLEEP = timedelta(seconds=5)
+_TOLD = 20
 _log = logging.getLogger("skald_bridge.fleet")
 
 
@@ -46,6 +48,8 @@ class Fleet:
         self._line = WaitingLine(self._placed)
         self._kept = {kept.task_id: kept for kept in log.read()}
         """Grants of an earlier process, on workers that have not reported since."""
+        self._news: dict[str, list[str]] = {}
+        self._stepped = clock.now()
         self.granted = self.refused = 0
         """Of all requests, each repetition among them."""
 
@@ -63,7 +67,7 @@ class Fleet:
             if not self._known:
                 self._wake()
             known = self._known[said.worker_id] = _Known(said, _member(said), now)
-            _log.info("worker %s reports", visible(said.worker_id))
+            self._news.setdefault("reports", []).append(said.worker_id)
             self._restore(known, now)
         elif _differs(said, known.said):
             known.member = _member(said)
@@ -105,7 +109,9 @@ class Fleet:
     def workers(self) -> Iterator[Worker]:
         """In the order in which they first came."""
         for standing in self._fleet.members(self._caught_up()):
-            known = self._known[standing.member.id]
+            # Who reads slowly may be at it while workers leave.
+            if (known := self._known.get(standing.member.id)) is None:
+                continue
             said = known.said
             yield Worker(
                 said.worker_id,
@@ -131,25 +137,42 @@ class Fleet:
     async def step(self) -> float:
         """Once a second while there are workers: who is silent, what is over."""
         now = self._caught_up()
+        if now - self._stepped > _ASLEEP:
+            self._hear_again(now)
+        self._stepped = now
         for change in self._fleet.tick(now):
             if change.after is None:
                 self._known.pop(change.member, None)
             for grant in change.lost:
                 self._log.ended(grant.task)
-            lost = f"; it held {len(change.lost)} grants" if change.lost else ""
             state = change.after.value if change.after is not None else "forgotten"
-            _log.warning("worker %s is %s%s", visible(change.member), state, lost)
+            self._news.setdefault(f"is {state}", []).append(change.member)
+        self._tell()
         self._kept = {task: kept for task, kept in self._kept.items() if kept.expires > now}
         self._log.shorten(self._live)
         self._line.tick()
         self._line.room_may_have_grown()
         return _TICK if self._known or len(self._line) else _IDLE
 
+    def _hear_again(self, now: datetime) -> None:
+        """This process was frozen, or the clock was set: who reported just before is not the one that was silent."""
+        for known in self._known.values():
+            if self._stepped - known.heard < self._settings.suspicious:
+                self._fleet.report(known.member, max(0, known.said.current_tasks), now)
+
+    def _tell(self) -> None:
+        """What happened since, in few lines."""
+        for what, names in self._news.items():
+            shown = ", ".join(map(visible, names[:_TOLD]))
+            more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
+            _log.info("worker %s: %s%s", what, shown, more)
+        self._news.clear()
+
     def _leave(self, worker_id: str) -> None:
         del self._known[worker_id]
         for grant in self._fleet.remove(worker_id):
             self._log.ended(grant.task)
-        _log.info("worker %s leaves", visible(worker_id))
+        self._news.setdefault("leaves", []).append(worker_id)
 
     def _placed(self, request: Schedule) -> Granted | NoWorker:
         now, wanted = self._caught_up(), _request(request)

@@ -225,8 +225,9 @@ def test_ids_do_not_forge_log_lines(bridge: Rest) -> None:
     forged = "x\n2026-01-01 00:00:00 ERROR forged\x1b[31m\u2028"
     assert bridge.ask("POST", HEARTBEAT, {"worker_id": forged}).is_success
     assert bridge.ask("POST", HEARTBEAT, {"worker_id": forged, "leaving": True}).is_success
+    shown = r"x\n2026-01-01 00:00:00 ERROR forged\x1b[31m\u2028"
+    until(lambda: shown in bridge.log(), 20, "the bridge tells of it")
     log = bridge.log()
-    assert r"x\n2026-01-01 00:00:00 ERROR forged\x1b[31m\u2028" in log
     assert not any(line.startswith("2026-01-01 00:00:00 ERROR forged") for line in log.splitlines())
 
 

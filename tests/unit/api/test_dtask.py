@@ -223,6 +223,8 @@ async def test_waiting_by_the_long_way_alone():
     world.dtask.post(HEARTBEAT, b'{"worker_id":"w","max_tasks":1,"address":"a:1"}')
     status, _, answer = await asked
     assert (status, answer) == (200, b'{"worker_id":"w","address":"a:1","queued":true}\n')
+    counted = {"method": "POST", "route": f"{SCHEDULE} wait", "status": "200"}
+    assert world.requests.registry.get_sample_value("skald_http_requests_total", counted) == 1
 
 
 KEYED = Access("0.0.0.0", SecretStr("secret"))

@@ -42,6 +42,14 @@ class World:
     def later(self, seconds: float) -> None:
         self.clock.time += timedelta(seconds=seconds)
 
+    async def live(self, seconds: float) -> None:
+        """As when nothing holds the bridge up."""
+        for _ in range(int(seconds)):
+            self.later(1)
+            await self.fleet.step()
+        self.later(seconds % 1)
+        await self.fleet.step()
+
     def hear(self, name: str = "w", slots: int = 1, taken: int = 0, *tags: str, **more: Any) -> bool:
         return self.fleet.heartbeat(Heartbeat(name, f"{name}:1", tags, slots, taken, **more))
 
@@ -142,18 +150,44 @@ async def test_silence(world, caplog):
     world.hear("a\nb", slots=2)
     assert world.place("t") == "a\nb"
     for seconds, state in ((9.9, "online"), (0.2, "suspicious"), (10, "offline")):
-        world.later(seconds)
-        await world.fleet.step()
+        await world.live(seconds)
         assert [each.status for each in world.fleet.workers()] == [state]
         assert (world.place(f"at {seconds}") is not None) is (state == "online")
     assert world.fleet.states() == {"online": 0, "suspicious": 0, "offline": 1}
     world.hear("a\nb", slots=2)
     assert world.place("u") == "a\nb"
-    world.later(2 * 3600)
-    await world.fleet.step()
-    await world.fleet.step()
+    await world.live(3700)
     assert list(world.fleet.workers()) == []
-    assert r"worker a\nb is forgotten" in caplog.text and "a\nb" not in caplog.text
+    assert r"worker is forgotten: a\nb" in caplog.text and "a\nb" not in caplog.text
+
+
+async def test_a_bridge_that_was_frozen_does_not_take_workers_for_silent(world):
+    world.hear("there")
+    assert world.place("a") == "there"
+    await world.live(1)
+    world.later(600)
+    await world.fleet.step()
+    assert [each.status for each in world.fleet.workers()] == ["online"]
+    await world.live(21)
+    assert [each.status for each in world.fleet.workers()] == ["offline"]
+
+
+async def test_many_changes_are_told_in_few_lines(world, caplog):
+    caplog.set_level(logging.INFO, "skald_bridge.fleet")
+    for number in range(500):
+        world.hear(f"w{number}")
+    await world.fleet.step()
+    assert "worker reports: w0, w1" in caplog.text and "and 480 more" in caplog.text
+    assert len(caplog.records) == 1
+
+
+async def test_one_that_leaves_while_the_list_is_read(world):
+    world.hear("a")
+    world.hear("b")
+    listed = world.fleet.workers()
+    assert next(listed).worker_id == "a"
+    world.hear("b", leaving=True)
+    assert list(listed) == []
 
 
 async def test_one_that_leaves_is_given_nothing_more(world):
