@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Iterator
 from datetime import datetime
 
 from skald_work_pools.placement.index import Index
@@ -19,7 +19,7 @@ _MULTIPLIER, _INCREMENT, _MASK = 6364136223846793005, 1442695040888963407, 2**64
 
 
 class Catalog:
-    """Members that gain room are moved in every index at once, those that lose some when there is time.
+    """Members whose room changes are moved in every index at once, those that are given a task when there is time.
 
     A room ``apart`` (held for a waiting task, or reserved for an owner) is in no index.
     """
@@ -31,7 +31,8 @@ class Catalog:
         self._kinds: dict[KindKey, Kind] = {}
         self._indexes_of: dict[Kind, list[Index]] = {}
         self._indexes: dict[WantKey, Index] = {}
-        self._unsettled: deque[Room] = deque()
+        self._unsettled: list[Room] = []
+        self._blunt: list[tuple[Room, bool]] = []
         self._holders: dict[str, dict[int, None]] = {}
         self._draw = seed & _MASK
 
@@ -106,24 +107,35 @@ class Catalog:
             return NO_ROOM
         return rank(index.want, room, lacks)
 
-    def improved(self, room: Room) -> None:
+    def changed(self, room: Room) -> None:
         number = room.index
         for index in self._indexes_of[room.kind]:
             index.move(number, self.rank_of(index, room))
 
-    def worsened(self, room: Room) -> None:
+    def took(self, room: Room, gpus: bool) -> None:
+        """The room has been given a task, with or without GPUs; the indexes learn it when there is time."""
+        self._blunt.append((room, gpus))
         if not room.unsettled:
             room.unsettled = True
             self._unsettled.append(room)
 
-    def settle(self, count: int) -> None:
-        """Move up to ``count`` members that have lost room."""
-        while count and self._unsettled:
-            room = self._unsettled.popleft()
+    def sharpen(self) -> None:
+        """Move what is better than an index has it: a room that took a task suits those that pack the more."""
+        for room, gpus in self._blunt:
+            if room.unsettled and self._numbered[room.index] is room:
+                for index in self._indexes_of[room.kind]:
+                    if index.want.pack or (gpus and index.want.gpus):
+                        index.move(room.index, self.rank_of(index, room))
+        self._blunt.clear()
+
+    def settle(self) -> None:
+        """Move whoever was given a task since the last time."""
+        for room in self._unsettled:
             room.unsettled = False
             if self._numbered[room.index] is room:
-                self.improved(room)
-            count -= 1
+                self.changed(room)
+        self._unsettled.clear()
+        self._blunt.clear()
 
     def suits_any(self, key: WantKey, node: str | None) -> bool:
         """Whether a member (the one named ``node``, where one is) could ever take it."""
@@ -131,6 +143,9 @@ class Catalog:
             return any(kind.rooms for kind in self.index(key).lacks)
         room = self.rooms.get(node)
         return room is not None and suits(Want(key), room.kind) is not None
+
+    def rooms_of(self, kind: Kind) -> Iterator[Room]:
+        return (room for number in kind.rooms if (room := self._numbered[number]) is not None)
 
     def _kind(self, member: Member) -> Kind:
         key = kind_key(member)
@@ -160,7 +175,7 @@ class Catalog:
         room.kind.rooms[room.index] = None
         for name in room.member.data:
             self._holders.setdefault(name, {})[room.index] = None
-        self.improved(room)
+        self.changed(room)
 
     def _leave(self, room: Room) -> None:
         kind = room.kind

@@ -12,8 +12,8 @@ from skald_work_pools.placement.score import NO_ROOM
 class Index:
     """Buckets of members by rank; finding the best, moving one and drawing among equals take no search.
 
-    A rank here may be too good for a member that has taken something since, never too bad: who takes a member
-    looks at its room first. ``lacks`` holds the kinds that suit the want, with what they lack.
+    A rank here may be too good for a member that has been given a task since, never too bad (``Catalog.sharpen``):
+    who takes a member looks at its room first. ``lacks`` holds the kinds that suit the want, with what they lack.
     """
 
     __slots__ = ("_buckets", "_places", "_ranks", "_sorted", "lacks", "want")

@@ -11,6 +11,7 @@ from skald_work_pools.devices import Capacity, Gpu
 from skald_work_pools.leases import Usage
 from skald_work_pools.needs import Needs
 
+NEVER = "no member of the fleet could ever take it"
 LOWEST_PRIORITY, HIGHEST_PRIORITY = 0, 10
 
 Used = Usage | int
@@ -157,13 +158,37 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """A member kept for a task that waits; ``expected`` is its start, ``None`` while nobody can know it."""
+
+    request: Request
+    alternative: int
+    member: str
+    expected: datetime | None
+
+    @property
+    def needs(self) -> Needs:
+        return self.request.alternatives[self.alternative]
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Members that only an owner's tasks may use, until its end; ``name`` tells it from others."""
+
+    name: str
+    owner: str
+    members: frozenset[str]
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
-    """A task in the queue. A big one that is next holds a member: ``member``, to start when it is ``expected``."""
+    """A task in the queue, with what lacks, and the member that is held for it, where one is."""
 
     request: Request
     since: datetime
-    member: str | None = None
-    expected: datetime | None = None
+    reason: str
+    hold: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from datetime import datetime
 
-from skald_work_pools.gpu_choice import GpuState, takes_whole
+from skald_work_pools.gpu_choice import GpuState, could_fit, takes_whole
 from skald_work_pools.leases import Usage
 from skald_work_pools.needs import Needs
 from skald_work_pools.placement.kinds import Kind
-from skald_work_pools.placement.model import Grant, Member, State, Used
+from skald_work_pools.placement.model import Grant, Member, Request, State, Used
 
 _NO_GRANTS: dict[str, Grant] = {}
 
@@ -93,8 +94,8 @@ class Room:
         if not self.grants:
             self.grants = {}
         self.grants[grant.task] = grant
-        self._subtract(grant)
-        self._weigh()
+        self.add(grant, 1)
+        self.weigh()
 
     def drop(self, grant: Grant) -> None:
         """Without the grant; what a node has confirmed stays taken until the node says otherwise."""
@@ -115,28 +116,55 @@ class Room:
             self.gpus = tuple(GpuState(gpu) for gpu in has.gpus) if has.gpus else ()
         for task, grant in self.grants.items():
             if task not in self.confirmed:
-                self._subtract(grant)
+                self.add(grant, 1)
             elif grant.request.resources:
-                self._subtract_resources(grant)
-        self._weigh()
+                self.add_resources(grant.request, 1)
+        self.weigh()
 
-    def _subtract(self, grant: Grant) -> None:
+    def without(self, grants: Iterable[Grant]) -> Room:
+        """As it would be if these had ended, and their node had said so."""
+        one = self._copy()
+        for grant in grants:
+            one.add(grant, -1)
+        one.weigh()
+        return one
+
+    def beside(self, request: Request, needs: Needs) -> Room:
+        """What would be left with this task here too, whichever of the devices that suit it would be its own."""
+        one = self._copy()
+        one.tasks += 1
+        one.cpus = max(0, one.cpus - round(needs.cpus * 1000))
+        one.memory = max(0, one.memory - needs.memory)
+        if needs.gpus:
+            able = tuple(state.gpu.uuid for state in one.gpus if could_fit(needs, state.gpu))
+            one.gpus = with_lease(one.gpus, needs, able)
+        one.add_resources(request, 1)
+        return one
+
+    def _copy(self) -> Room:
+        one = copy(self)
+        one.resources = dict(self.resources) if self.resources is not None else None
+        return one
+
+    def add(self, grant: Grant, tasks: int) -> None:
+        """One task more, or with -1 one fewer."""
         needs = grant.needs
-        self.tasks += 1
-        self.cpus -= round(needs.cpus * 1000)
-        self.memory -= needs.memory
+        self.tasks += tasks
+        self.cpus -= round(needs.cpus * 1000) * tasks
+        self.memory -= needs.memory * tasks
         if grant.gpus:
-            self.gpus = with_lease(self.gpus, needs, grant.gpus)
+            change = with_lease if tasks > 0 else without_lease
+            self.gpus = change(self.gpus, needs, grant.gpus)
         if grant.request.resources:
-            self._subtract_resources(grant)
+            self.add_resources(grant.request, tasks)
 
-    def _subtract_resources(self, grant: Grant) -> None:
+    def add_resources(self, request: Request, tasks: int) -> None:
         if self.resources is not None:
-            for name, count in grant.request.resources.items():
+            for name, count in request.resources.items():
                 if name in self.resources:
-                    self.resources[name] -= count
+                    self.resources[name] -= count * tasks
 
-    def _weigh(self) -> None:
+    def weigh(self) -> None:
         """The fullest of what it hands out; 1 where it has no slot at all."""
         has = self.member.capacity
         limit = has.limit
@@ -160,6 +188,25 @@ def with_lease(states: Iterable[GpuState], needs: Needs, uuids: tuple[str, ...])
             leases=state.leases + 1,
             nvenc=state.nvenc + needs.nvenc,
             nvdec=state.nvdec + needs.nvdec,
+        )
+        if state.gpu.uuid in uuids
+        else state
+        for state in states
+    )
+
+
+def without_lease(states: Iterable[GpuState], needs: Needs, uuids: tuple[str, ...]) -> tuple[GpuState, ...]:
+    """The devices after the needs are given back on those named."""
+    return tuple(
+        GpuState(
+            gpu=state.gpu,
+            healthy=state.healthy,
+            taken=state.foreign if state.leases <= 1 else state.taken - needs.gpu_memory,
+            foreign=state.foreign,
+            whole=state.whole and state.leases > 1,
+            leases=max(0, state.leases - 1),
+            nvenc=max(0, state.nvenc - needs.nvenc),
+            nvdec=max(0, state.nvdec - needs.nvdec),
         )
         if state.gpu.uuid in uuids
         else state
