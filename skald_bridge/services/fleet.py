@@ -7,15 +7,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from skald_bridge.domain.placements import NOTHING, Granted, Kept, NoWorker, Outcome
+from skald_bridge.domain.placements import Granted, Kept, NoWorker, Outcome
 from skald_bridge.domain.plain_text import visible
 from skald_bridge.ports import Clock, GrantLog
+from skald_bridge.services.dtask_placement import (
+    answer_of,
+    as_before,
+    asks_other,
+    differs,
+    kept_of,
+    member_of,
+    request_of,
+)
 from skald_bridge.services.loop import Wake
 from skald_bridge.services.waiting_line import WaitingLine
 from skald_bridge.wire.dtask import Heartbeat, Schedule, Worker
-from skald_work_pools.devices import Capacity, Gpu
 from skald_work_pools.placement import fleet
-from skald_work_pools.placement.model import Grant, Member, Refusal, Request, Settings, State
+from skald_work_pools.placement.model import Grant, Member, Refusal, Settings, State
 
 MOST_WORKERS = 200_000
 _TICK = 1.0
@@ -45,7 +53,7 @@ class Fleet:
         self._settings = settings or Settings()
         self._fleet = fleet.Fleet(seed, self._settings)
         self._known: dict[str, _Known] = {}
-        self._line = WaitingLine(self._placed)
+        self._line = WaitingLine(self._fleet, self._caught_up, self._granted)
         self._kept = {kept.task_id: kept for kept in log.read()}
         """Grants of an earlier process, on workers that have not reported since."""
         self._news: dict[str, list[str]] = {}
@@ -66,11 +74,11 @@ class Fleet:
                 return False
             if not self._known:
                 self._wake()
-            known = self._known[said.worker_id] = _Known(said, _member(said), now)
+            known = self._known[said.worker_id] = _Known(said, member_of(said), now)
             self._news.setdefault("reports", []).append(said.worker_id)
             self._restore(known, now)
-        elif _differs(said, known.said):
-            known.member = _member(said)
+        elif differs(said, known.said):
+            known.member = member_of(said)
         known.said, known.heard = said, now
         self._fleet.report(known.member, max(0, said.current_tasks), now)
         self._line.room_may_have_grown()
@@ -96,7 +104,7 @@ class Fleet:
         if isinstance(outcome, Granted):
             return outcome
         self._wake()
-        return await self._line.wait(request)
+        return await self._line.wait(request_of(request), request.wait, keeps_place=request.keeps_place)
 
     def release(self, task_id: str) -> bool:
         """Whether the task had a grant, or waited for one."""
@@ -175,21 +183,24 @@ class Fleet:
         self._news.setdefault("leaves", []).append(worker_id)
 
     def _placed(self, request: Schedule) -> Granted | NoWorker:
-        now, wanted = self._caught_up(), _request(request)
+        now, wanted = self._caught_up(), request_of(request)
         if self._kept and (kept := self._kept.get(request.task_id)) is not None and kept.expires > now:
-            if not _asks_other(wanted, _as_before(kept, now)):
+            if not asks_other(wanted, as_before(kept, now)):
                 return Granted(kept.worker_id, kept.address, kept.expires)
             self._end(request.task_id, now)
         held = self._fleet.grant(request.task_id)
-        if held is not None and _asks_other(wanted, held.request):
+        if held is not None and asks_other(wanted, held.request):
             self._end(request.task_id, now)
             held = None
         found = self._fleet.place(wanted, now)
         if isinstance(found, Refusal):
             return NoWorker(found.reason)
-        if held is None:
-            self._log.granted(_kept(found))
-        return Granted(found.member, found.address, found.expires, tuple(int(gpu) for gpu in found.gpus))
+        return self._granted(found) if held is None else answer_of(found)
+
+    def _granted(self, grant: Grant) -> Granted:
+        """A new one."""
+        self._log.granted(kept_of(grant))
+        return answer_of(grant)
 
     def _end(self, task_id: str, now: datetime) -> bool:
         """Whether it had a grant."""
@@ -207,11 +218,11 @@ class Fleet:
         for kept in [each for each in self._kept.values() if each.worker_id == known.said.worker_id]:
             del self._kept[kept.task_id]
             if kept.expires > now:
-                self._fleet.place(_as_before(kept, now), now)
+                self._fleet.place(as_before(kept, now), now)
 
     def _live(self) -> list[Kept]:
         now = self._caught_up()
-        granted = [_kept(grant) for standing in self._fleet.members(now) for grant in standing.grants]
+        granted = [kept_of(grant) for standing in self._fleet.members(now) for grant in standing.grants]
         return [*self._kept.values(), *granted]
 
     def _caught_up(self) -> datetime:
@@ -228,66 +239,3 @@ class Fleet:
 
     def _is_heard(self, known: _Known, now: datetime) -> bool:
         return now - known.heard < self._settings.suspicious
-
-
-def _differs(said: Heartbeat, before: Heartbeat) -> bool:
-    return (
-        said.tags != before.tags
-        or said.max_tasks != before.max_tasks
-        or said.address != before.address
-        or said.capacity != before.capacity
-    )
-
-
-def _asks_other(wanted: Request, before: Request) -> bool:
-    """Such a request is no repetition: the task gives up the place that it has."""
-    return (
-        wanted.required != before.required
-        or wanted.forbidden != before.forbidden
-        or wanted.alternatives != before.alternatives
-    )
-
-
-def _member(said: Heartbeat) -> Member:
-    has = said.capacity or NOTHING
-    gpus = tuple(Gpu(str(number), "", has.gpu_memory, has.nvenc, has.nvdec) for number in range(has.gpus))
-    tags = frozenset(said.tags or ())
-    return Member(
-        said.worker_id, Capacity(has.cpus, has.memory, gpus, tags, max(0, said.max_tasks)), said.address
-    )
-
-
-def _request(request: Schedule) -> Request:
-    return Request(
-        request.task_id,
-        (request.needs or NOTHING,),
-        priority=request.priority,
-        required=frozenset(request.required),
-        preferred=frozenset(request.preferred),
-        forbidden=frozenset(request.forbidden),
-        lease=timedelta(seconds=request.lease) if request.lease is not None else None,
-    )
-
-
-def _kept(grant: Grant) -> Kept:
-    asked = grant.request
-    return Kept(
-        grant.task,
-        grant.member,
-        grant.address,
-        grant.expires,
-        tuple(asked.required),
-        tuple(asked.forbidden),
-        grant.needs,
-    )
-
-
-def _as_before(kept: Kept, now: datetime) -> Request:
-    return Request(
-        kept.task_id,
-        (kept.needs,),
-        required=frozenset(kept.required),
-        forbidden=frozenset(kept.forbidden),
-        node=kept.worker_id,
-        lease=kept.expires - now,
-    )

@@ -1,13 +1,16 @@
-"""Tasks that wait for a place: by priority, then in the order in which they came."""
+"""Tasks that wait for a place: who asks for them, and for how long. Their order is that of placement's queue."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 from skald_bridge.domain.placements import Full, Granted, NoWorker, Outcome, Queued, Waited
-from skald_bridge.wire.dtask import HIGHEST_PRIORITY, Schedule
+from skald_work_pools.placement.fleet import Fleet
+from skald_work_pools.placement.model import Grant, Refusal, Request
+from skald_work_pools.placement.queue import Queue
 
 MOST = 10_000
 KEPT = 60.0
@@ -15,31 +18,27 @@ KEPT = 60.0
 _GATHERED = 0.01
 """Seconds in which news of room are taken together."""
 
-Place = Callable[[Schedule], Granted | NoWorker]
-
 
 class _Waiter:
-    __slots__ = ("answer", "asking", "kept", "request", "want")
+    """``hopes``: no worker could ever take it yet; it is in no queue."""
 
-    def __init__(self, request: Schedule, answer: asyncio.Future[Outcome]) -> None:
+    __slots__ = ("answer", "asking", "hopes", "kept", "request")
+
+    def __init__(self, request: Request, answer: asyncio.Future[Outcome]) -> None:
         self.request, self.answer = request, answer
-        self.want = (
-            frozenset(request.required),
-            frozenset(request.forbidden),
-            frozenset(request.preferred),
-            request.needs,
-        )
-        self.asking = 0
-        self.kept = 0.0
+        self.asking, self.kept, self.hopes = 0, 0.0, False
 
 
 class WaitingLine:
-    """``place`` gives a task its place, where there is room."""
+    """``granted`` is told each grant that the queue makes."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._lines: list[dict[str, _Waiter]] = [{} for _ in range(HIGHEST_PRIORITY + 1)]
+    def __init__(
+        self, fleet: Fleet, now: Callable[[], datetime], granted: Callable[[Grant], Granted]
+    ) -> None:
+        self._fleet, self._now, self._granted = fleet, now, granted
+        self._queue = Queue(fleet)
         self._waiters: dict[str, _Waiter] = {}
+        self._hoping: dict[str, _Waiter] = {}
         self._looking: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -58,39 +57,35 @@ class WaitingLine:
             return
         self._looking.cancel()
         self._looking = None
-        without = set()
-        for waiter in list(self._in_order()):
-            if waiter.want in without:
-                continue
-            outcome = self._place(waiter.request)
-            if isinstance(outcome, NoWorker):
-                without.add(waiter.want)
-            else:
-                self._end(waiter, replace(outcome, queued=True))
+        now = self._now()
+        for waiter in [each for each in self._hoping.values() if self._fleet.could_ever(each.request)]:
+            self._submit(waiter, now)
+        self._queue.pump(now)
+        self._answer()
 
-    async def wait(self, request: Schedule) -> Outcome:
-        """A place, or what became of the wait; a request that is asked again goes on where it was."""
+    async def wait(self, request: Request, seconds: float, *, keeps_place: bool) -> Outcome:
+        """A place, or what became of the wait; a task that is asked for again goes on where it was."""
         waiter = self._joined(request)
         if waiter is None:
             return Full()
         waiter.asking += 1
         try:
-            async with asyncio.timeout(request.wait):
+            async with asyncio.timeout(seconds):
                 return await asyncio.shield(waiter.answer)
         except TimeoutError:
-            return Queued(self._position(waiter)) if request.keeps_place else Waited()
+            return Queued(self._position(request.task)) if keeps_place else Waited()
         finally:
             waiter.asking -= 1
             if not waiter.asking and not waiter.answer.done():
-                if request.keeps_place:
+                if keeps_place:
                     waiter.kept = asyncio.get_running_loop().time() + KEPT
                 else:
                     self._end(waiter, Waited())
 
     def placed(self, task_id: str, outcome: Granted) -> None:
-        """The task has a place by another way than ``serve``: nobody waits for one any longer."""
+        """Nobody waits for a place of this task any longer."""
         if (waiter := self._waiters.get(task_id)) is not None:
-            self._end(waiter, outcome)
+            self._end(waiter, replace(outcome, queued=True))
 
     def leave(self, task_id: str) -> bool:
         """Whether it waited; who asks for it hears that there is no worker."""
@@ -108,25 +103,37 @@ class WaitingLine:
             if not waiter.asking and waiter.kept < now:
                 self._end(waiter, Waited())
 
-    def _joined(self, request: Schedule) -> _Waiter | None:
-        waiter = self._waiters.get(request.task_id)
+    def _joined(self, request: Request) -> _Waiter | None:
+        waiter = self._waiters.get(request.task)
         if waiter is None:
             if len(self._waiters) >= MOST:
                 return None
             waiter = _Waiter(request, asyncio.get_running_loop().create_future())
-            self._waiters[request.task_id] = waiter
-            self._lines[request.priority][request.task_id] = waiter
+            self._waiters[request.task] = waiter
+            self._submit(waiter, self._now())
         return waiter
 
-    def _in_order(self) -> Iterator[_Waiter]:
-        for line in reversed(self._lines):
-            yield from line.values()
+    def _submit(self, waiter: _Waiter, now: datetime) -> None:
+        self._hoping.pop(waiter.request.task, None)
+        if isinstance(self._queue.submit(waiter.request, now), Refusal):
+            self._hoping[waiter.request.task] = waiter
+        self._answer()
 
-    def _position(self, waiter: _Waiter) -> int:
-        return next(number for number, each in enumerate(self._in_order(), 1) if each is waiter)
+    def _answer(self) -> None:
+        """Whoever has a place: what one submits may move others."""
+        for task in [each for each in self._waiters if self._fleet.grant(each) is not None]:
+            grant = self._fleet.grant(task)
+            assert grant is not None
+            self.placed(task, self._granted(grant))
+
+    def _position(self, task_id: str) -> int:
+        order = [*(each.request.task for each in self._queue.waiting()), *self._hoping]
+        return order.index(task_id) + 1
 
     def _end(self, waiter: _Waiter, outcome: Outcome) -> None:
-        del self._waiters[waiter.request.task_id]
-        del self._lines[waiter.request.priority][waiter.request.task_id]
+        task = waiter.request.task
+        del self._waiters[task]
+        self._hoping.pop(task, None)
+        self._queue.withdraw(task)
         if not waiter.answer.done():
             waiter.answer.set_result(outcome)
