@@ -93,7 +93,7 @@ def measure(size: int, decisions: int, repeat: int, seed: int) -> Measured:
         round(parts[49], 1),
         round(parts[98], 1),
         round(max(times), 1),
-        round(min(statistics.median(one.reports) for one in runs), 1),
+        round(min(statistics.median(one.reports or [0.0]) for one in runs), 1),
         first.wants,
         first.granted,
         first.memory,

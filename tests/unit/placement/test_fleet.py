@@ -53,6 +53,7 @@ def test_a_grant_ends_at_its_time_unless_the_node_has_confirmed_it() -> None:
     assert grant.expires == after(5)
     refused(fleet, asks("2", Needs(cpus=1)), after(4))
     assert granted(fleet, asks("2", Needs(cpus=8), lease=timedelta(seconds=5)), after(5)).member == "n"
+    assert fleet.expire(after(5)) == (grant,)
     lease = Lease("2", Needs(cpus=8), (), after(5))
     fleet.report(one, replace(idle(one), cpus_free=0, leases=(lease,)), after(6))
     assert fleet.expire(after(9)) == ()

@@ -18,6 +18,7 @@ from skald_work_pools.placement.gang import place_all
 from skald_work_pools.placement.model import Grant, Member, Order, Refusal, Request, State, Used, Waiting
 from skald_work_pools.placement.preemption import preemption
 from skald_work_pools.placement.queue import Queue, QueueSettings
+from skald_work_pools.placement.room import Room
 from skald_work_pools.placement.score import NO_ROOM
 from tests.unit.placement.members import GIB, NOW, node, worker
 
@@ -72,6 +73,18 @@ class Machine:
         self.running.discard(task)
         if self.ledger is not None and not self.ledger.begin_release(task, now):
             self.ledger.confirm(self.readings(), now + timedelta(minutes=1))
+
+
+class Free(Ledger):
+    """What a member has left, as if it were all of it, for a ledger to decide on."""
+
+    def __init__(self, member: Member, room: Room) -> None:
+        has = replace(member.capacity, cpus=room.cpus / 1000, memory=room.memory, limit=None)
+        super().__init__(has)
+        self._left = room.gpus
+
+    def _states(self, readings):
+        return list(self._left)
 
 
 class Placement(RuleBasedStateMachine):
@@ -176,10 +189,7 @@ class Placement(RuleBasedStateMachine):
             ):
                 continue
             for needs in request.alternatives:
-                free = Ledger(
-                    replace(machine.member.capacity, cpus=room.cpus / 1000, memory=room.memory, limit=None)
-                )
-                free._states = lambda _readings, states=room.gpus: list(states)
+                free = Free(machine.member, room)
                 if isinstance(free.admit("it", needs, {}, self.now), Lease):
                     return False
         return True
@@ -259,7 +269,7 @@ class Placement(RuleBasedStateMachine):
         assert isinstance(answer, Grant)
         self.start(answer)
 
-    def has_room(self, room, request: Request, alternative: int) -> bool:
+    def has_room(self, room: Room, request: Request, alternative: int) -> bool:
         fleet = self.fleets[0]
         wants = fleet._wants(request)
         return fleet.catalog.true_rank(fleet.catalog.index(wants[alternative].key), room) != NO_ROOM

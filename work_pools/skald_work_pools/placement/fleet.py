@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from heapq import heappop, heappush
@@ -55,6 +56,7 @@ class Fleet:
         self.tally = Tally(resources or {}, task_types or {}, labels or {})
         self._grants: dict[str, Grant] = {}
         self._expiry: list[tuple[datetime, str]] = []
+        self._expired: deque[Grant] = deque(maxlen=10_000)
         self._silence = Silence(self._settings)
         self._changes: list[Change] = []
 
@@ -123,7 +125,7 @@ class Fleet:
 
         Answers the grant that ended; ``None`` where the task has none.
         """
-        self.expire(now)
+        self._expire(now)
         grant = self._grants.get(task)
         if grant is not None:
             self._end(grant)
@@ -131,18 +133,14 @@ class Fleet:
         return grant
 
     def expire(self, now: datetime) -> tuple[Grant, ...]:
-        """End the grants whose time is over, unless a node has confirmed them."""
-        if not self._expiry or self._expiry[0][0] > now:
-            return ()
-        ended = []
-        while self._expiry and self._expiry[0][0] <= now:
-            at, task = heappop(self._expiry)
-            grant = self._grants.get(task)
-            if grant is None or grant.expires != at or task in self.catalog.rooms[grant.member].confirmed:
-                continue
-            self._end(grant)
-            ended.append(grant)
-        return tuple(ended)
+        """End the grants whose time is over, unless a node has confirmed them.
+
+        Answers those that have ended so since this was asked last, the newest 10,000 of them.
+        """
+        self._expire(now)
+        ended = tuple(self._expired)
+        self._expired.clear()
+        return ended
 
     def tick(self, now: datetime) -> tuple[Change, ...]:
         """Note who has fallen silent; an offline member's grants are lost. To be called about once a second."""
@@ -158,7 +156,7 @@ class Fleet:
 
     def members(self, now: datetime) -> list[Standing]:
         """All members, in the order in which they came."""
-        self.expire(now)
+        self._expire(now)
         return [
             Standing(
                 room.member,
@@ -211,12 +209,21 @@ class Fleet:
         return lacking(want, room, request, now) or self.apart.reason(room, request, now)
 
     def _catch_up(self, now: datetime) -> None:
-        self.expire(now)
+        self._expire(now)
         self.apart.expire(now)
         for room in self._silence.newly_suspicious(now):
             self._changes.append(Change(room.member.id, room.state, State.SUSPICIOUS))
             room.state = State.SUSPICIOUS
             self.catalog.changed(room)
+
+    def _expire(self, now: datetime) -> None:
+        while self._expiry and self._expiry[0][0] <= now:
+            at, task = heappop(self._expiry)
+            grant = self._grants.get(task)
+            if grant is None or grant.expires != at or task in self.catalog.rooms[grant.member].confirmed:
+                continue
+            self._end(grant)
+            self._expired.append(grant)
 
     def _state(self, room: Room, now: datetime) -> State:
         """As the next tick would have it."""

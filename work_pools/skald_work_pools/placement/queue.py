@@ -98,7 +98,7 @@ class Queue:
                 blocked.append(task)
                 self._hold(entry, answer, blocked, now)
         for task in fleet.apart.holders():
-            if task not in blocked:
+            if task in self._entries and task not in blocked:
                 fleet.apart.let_go(task)
         return tuple(answers)
 
