@@ -15,6 +15,7 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from skald_bridge import connections
 from skald_bridge.adapters.clock import SystemClock
+from skald_bridge.adapters.grant_file import GrantFile
 from skald_bridge.adapters.memory_pulse import MemoryPulse
 from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.adapters.prefect_pool import ensure_pool as ensure_pool
@@ -119,6 +120,7 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
                 ends=states_of(journal, TERMINAL),
                 overdue=archive,
                 asked=letter_store,
+                grants=stack.enter_context(GrantFile(path.with_suffix(".grants"))),
                 owed=lambda task: archive.is_owed(task, "mongodb"),
             ),
             pulse,
@@ -197,8 +199,9 @@ async def _answering(
     made: Bridge, path: Path, settings: Settings, bound: socket.socket
 ) -> AsyncIterator[None]:
     """The REST API of ``made``, over what it writes at ``path``."""
-    from skald_bridge.api.app import make_app
+    from skald_bridge.api.app import make_app, quick_way
     from skald_bridge.api.backend import Backend
+    from skald_bridge.api.dtask import Dtask
     from skald_bridge.api.server import limits, serving
     from skald_bridge.api.watch import CLIENTS, Watch
 
@@ -221,7 +224,11 @@ async def _answering(
         most = min(CLIENTS, allowed.connections // 2)
         watch = Watch(backend, period=settings.redis_sync_period, most=most)
         made.watch(watch.loop)
-        async with serving(make_app(backend, watch, _access(settings), settings.dashboard), bound, allowed):
+        access = _access(settings)
+        dtask = Dtask(made.fleet) if settings.dtask else None
+        app = make_app(backend, watch, access, settings.dashboard, dtask)
+        quick = quick_way(app, access, dtask) if dtask is not None else None
+        async with serving(app, bound, allowed, quick):
             try:
                 yield
             finally:

@@ -13,10 +13,12 @@ from skald_bridge.api import commands, events, skalds, system, tasks
 from skald_bridge.api.access import Access
 from skald_bridge.api.backend import Backend
 from skald_bridge.api.dashboard import serve_dashboard
+from skald_bridge.api.dtask import Dtask, DtaskRoutes
 from skald_bridge.api.guard import Guard
 from skald_bridge.api.head import Head
 from skald_bridge.api.metrics import CONTENT_TYPE, Requests, exposition
 from skald_bridge.api.problems import ALWAYS, handle_problems, responses
+from skald_bridge.api.quick import Quick
 from skald_bridge.api.watch import Watch
 
 HEADERS = {
@@ -26,8 +28,14 @@ HEADERS = {
 }
 
 
-def make_app(backend: Backend, watch: Watch, access: Access, dashboard: Path | None = None) -> FastAPI:
-    """``dashboard``: a folder with a built page, served under /dashboard."""
+def make_app(
+    backend: Backend,
+    watch: Watch,
+    access: Access,
+    dashboard: Path | None = None,
+    dtask: Dtask | None = None,
+) -> FastAPI:
+    """``dashboard``: a folder with a built page, served under /dashboard; ``dtask``: also answers its routes."""
     app = FastAPI(
         title="Skald bridge",
         description="Skalds' REST and events, over Prefect.",
@@ -67,8 +75,17 @@ def make_app(backend: Backend, watch: Watch, access: Access, dashboard: Path | N
             allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["Authorization", "X-API-Key", "Content-Type", "Last-Event-ID"],
         )
+    if dtask is not None:
+        app.add_middleware(DtaskRoutes, dtask=dtask)
     app.add_middleware(Guard, access=access, requests=requests)
     return app
+
+
+def quick_way(app: FastAPI, access: Access, dtask: Dtask) -> Quick:
+    """Past ``app``, and no less guarded."""
+    requests: Requests = app.state.requests
+    guard = Guard(app, access, requests)
+    return Quick(dtask, lambda scope: guard.refusal(scope) is None, requests)
 
 
 async def _metrics(request: Request) -> Response:

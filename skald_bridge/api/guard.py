@@ -50,7 +50,7 @@ class Guard:
                 self._requests.answered(scope["method"], route_of(scope), status, seconds)
             await send(message)
 
-        refusal = self._refusal(scope)
+        refusal = self.refusal(scope)
         if refusal is not None:
             await refusal(scope, receive, counting)
             return
@@ -58,7 +58,7 @@ class Guard:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One that may not ask is refused before its handshake is accepted."""
-        refusal = self._refusal(scope)
+        refusal = self.refusal(scope)
         if refusal is None:
             await self._app(scope, receive, send)
         elif "websocket.http.response" in (scope.get("extensions") or {}):
@@ -67,7 +67,8 @@ class Guard:
             await receive()
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
 
-    def _refusal(self, scope: Scope) -> ASGIApp | None:
+    def refusal(self, scope: Scope) -> ASGIApp | None:
+        """What answers one that may not ask."""
         headers = Headers(scope=scope)
         handshake = scope["type"] == "websocket" or headers.get("upgrade", "").lower() == "websocket"
         method = scope.get("method", "GET")

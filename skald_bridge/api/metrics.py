@@ -111,6 +111,20 @@ def _bridge(facts: MetricFacts) -> Iterator[Metric]:
         {(kind.value,): bridge.dead_letters.counts[kind] for kind in Kind},
         "kind",
     )
+    fleet = bridge.fleet
+    yield _gauge(
+        "skald_fleet_workers",
+        "Workers that report by dtask's heartbeats, by status.",
+        {(status,): count for status, count in fleet.states().items()},
+        "status",
+    )
+    yield _counter(
+        "skald_fleet_requests",
+        "Requests for a place by outcome.",
+        {("granted",): fleet.granted, ("refused",): fleet.refused},
+        "outcome",
+    )
+    yield _gauge("skald_fleet_waiting", "Tasks that wait for a place.", {(): fleet.waiting})
     yield _gauge("skald_event_clients", "Clients that follow the events.", {(): facts.clients})
     uptime = facts.backend.clock.now() - facts.backend.started
     yield _gauge("skald_uptime_seconds", "Since the bridge was started.", {(): uptime.total_seconds()})

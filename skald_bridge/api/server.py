@@ -17,6 +17,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from skald_bridge.api.connections import Connection, Door, Limits, Seldom, connection_limit
+from skald_bridge.api.quick import Quick
+from skald_bridge.api.quick_connection import QuickConnection
 from skald_bridge.domain.errors import InvalidInput, Unavailable
 
 GRACE = 2
@@ -55,11 +57,17 @@ def limits() -> Limits:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, bound: socket.socket, limits: Limits) -> AsyncIterator[None]:
-    """Answers from when it is entered until it is left."""
+async def serving(
+    app: ASGIApp, bound: socket.socket, limits: Limits, quick: Quick | None = None
+) -> AsyncIterator[None]:
+    """Answers from when it is entered until it is left; what ``quick`` can answer does not reach ``app``."""
+    door = Door(limits)
+    protocol = (
+        partial(Connection, door=door) if quick is None else partial(QuickConnection, door=door, quick=quick)
+    )
     config = uvicorn.Config(
         app,
-        http=cast(Any, partial(Connection, door=Door(limits))),
+        http=cast(Any, protocol),
         ws="none",
         backlog=limits.backlog,
         log_config=None,

@@ -8,6 +8,7 @@ from skald_bridge.ports.documents import Documents as Documents
 from skald_bridge.ports.documents import Found as Found
 from skald_bridge.ports.documents import Peers as Peers
 from skald_bridge.ports.engine import Engine as Engine
+from skald_bridge.ports.grants import GrantLog as GrantLog
 from skald_bridge.ports.kafka import Publisher as Publisher
 from skald_bridge.ports.kafka import Subscription as Subscription
 from skald_bridge.ports.pulse import Pulse as Pulse

@@ -19,6 +19,7 @@ from skald_bridge.ports import (
     Cursor,
     Documents,
     Engine,
+    GrantLog,
     Journal,
     Peers,
     Positions,
@@ -34,6 +35,7 @@ from skald_bridge.services.deadlines import Deadlines, Overdue
 from skald_bridge.services.dependencies import Dependents
 from skald_bridge.services.document_intake import DocumentIntake
 from skald_bridge.services.early_heartbeats import EarlyHeartbeats
+from skald_bridge.services.fleet import Fleet
 from skald_bridge.services.heartbeats import PERIOD, Heartbeats
 from skald_bridge.services.intake import Inbox, Intake, Listener
 from skald_bridge.services.kafka_commands import KafkaCommands
@@ -53,7 +55,8 @@ class Stores:
     """What is kept here, whoever else is away.
 
     ``ends`` are the journal's states that end a task; ``overdue`` knows who is late; ``asked`` holds what was set
-    aside and is to be handled again; ``owed`` says whether a task's document is yet to be told what is known here.
+    aside and is to be handled again; ``grants`` are the fleet's; ``owed`` says whether a task's document is yet to
+    be told what is known here.
     """
 
     journal: Journal
@@ -64,6 +67,7 @@ class Stores:
     ends: Feed[JournalRecord]
     overdue: Overdue
     asked: ReplayRequests
+    grants: GrantLog
     owed: Callable[[TaskId], Awaitable[bool]]
 
 
@@ -147,6 +151,9 @@ class Bridge:
         self._hurried_by_writes(
             Loop("recordings", self._collector.step, jitter=jitter, wake=self._recordings_due)
         )
+        reports = Wake()
+        self.fleet = Fleet(clock, reports, stores.grants)
+        self._duty("fleet", self.fleet.step, reports)
         deadlines = Deadlines(engine, stores.overdue, clock, late, dead_letters)
         self._duty("deadlines", deadlines.step)
         if retention is not None:

@@ -211,6 +211,7 @@ class Settings(BaseSettings):
     cors_origins: Annotated[Names, NoDecode] = Field(
         (), description="Origins of other pages that may call the REST API, such as https://desk.example."
     )
+    dtask: bool = Field(True, description="Whether the REST API also answers dtask-scheduler's routes.")
     dashboard: Path | None = Field(
         None, description="Folder of a built dashboard page, which is served under /dashboard."
     )

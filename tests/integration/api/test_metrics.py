@@ -131,6 +131,16 @@ def test_every_metric_of_ours_has_a_panel(busy: Rest) -> None:
             assert name in asked, name
 
 
+def test_every_alert_asks_for_what_there_is(busy: Rest) -> None:
+    groups = yaml.safe_load((DEPLOYMENTS / "prometheus-alerts.yaml").read_text())["groups"]
+    asked = [rule["expr"] for group in groups for rule in group["rules"]]
+    named = {name for query in asked for name in re.findall(r"skald_[a-z_]+", query)}
+    assert len(asked) == 3 and named <= set(metrics(busy))
+    assert yaml.safe_load((DEPLOYMENTS / "prometheus.yaml").read_text())["rule_files"] == [
+        "prometheus-alerts.yaml"
+    ]
+
+
 def test_the_provisioning_fits_together() -> None:
     def read(*parts: str) -> Any:
         return yaml.safe_load(DEPLOYMENTS.joinpath(*parts).read_text())
