@@ -16,7 +16,7 @@ from skald_bridge.media.comparison import Intended, compare
 from skald_bridge.media.errors import BadMedia, Stalled, Unanswered, naming_full_disk
 from skald_bridge.media.held import held
 from skald_bridge.media.inputs import Source
-from skald_bridge.media.intake import Intake, Resume
+from skald_bridge.media.intake import Intake, Item, Resume
 from skald_bridge.media.recording import Gap, Recording, RecordingIndex, Segment, adopted, segment_name
 from skald_bridge.media.seen import Seen
 from skald_bridge.media.segmenting import Segmenter
@@ -66,20 +66,20 @@ class Recorder:
         own_speed: bool = False,
         on_change: Callable[[Recording, str], None] = lambda recording, text: None,
         on_segment: Callable[[Segment], None] = lambda segment: None,
+        on_picture: Callable[[Item, Intake], None] | None = None,
         timeout: float = READ_TIMEOUT,
         task: str = "",
     ) -> None:
         """``give_up_after``: seconds without a recorded picture until the recorder connects anew.
 
         ``own_speed``: read a file no faster than it would play. ``on_change`` hears of segments and breaks,
-        ``on_segment`` of each segment as soon as it is in the store. ``task``: a later recorder of the same
-        task and folder goes on with what this one has made.
+        ``on_segment`` of each segment once it is in the store, ``on_picture`` of each picture before it is
+        written. ``task``: a later recorder of the same task and folder goes on with what this one has made.
         """
         self.recording = Recording()
-        self.segment_seconds = segment_seconds
-        self.seconds = seconds
+        self.segment_seconds, self.seconds = segment_seconds, seconds
         self.own_speed = own_speed and source.path is not None
-        self.live = source.live
+        self.live, self.on_picture = source.live, on_picture
         self.container: Container = container
         self._source = source
         self._store = store

@@ -120,6 +120,8 @@ class Segmenter:
 
     def _write(self, item: Item) -> None:
         assert self._writer is not None
+        if item.picture and self._recorder.on_picture is not None:
+            self._recorder.on_picture(item, self._intake)
         try:
             length = (item.packet.duration or 0) * item.base
             self._writer.write(item.packet, picture=item.picture, base=item.base)
