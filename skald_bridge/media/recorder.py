@@ -82,8 +82,7 @@ class Recorder:
         self.live, self.on_picture = source.live, on_picture
         self.container: Container = container
         self._source = source
-        self._store = store
-        self._folder = folder
+        self._store, self._folder = store, folder
         self._give_up_after = give_up_after
         self._on_change = on_change
         self._on_segment = on_segment
@@ -184,7 +183,7 @@ class Recorder:
             if intake.tracks.whole and resume is None:
                 self.recording.resume = Resume(0)
             for text in intake.left_out:
-                self._warn(f"{text} is left out")
+                self.warn(f"{text} is left out")
             seen.since = time.monotonic()
             cut = Segmenter(self, intake, scratch, seen)
             try:
@@ -217,7 +216,7 @@ class Recorder:
         promised, came = intake.tracks.seconds, intake.came
         if promised is None or intake.resumed or came >= promised - _PROMISED:
             return
-        self._warn(f"the input's header promises {promised:.1f} s, there were {came:.1f} s")
+        self.warn(f"the input's header promises {promised:.1f} s, there were {came:.1f} s")
 
     def recorded_picture(self) -> None:
         """A picture is in a segment."""
@@ -261,7 +260,7 @@ class Recorder:
             return
         written = writer.close()
         for difference in compare(written.content, held(written.path), Intended()):
-            self._warn(f"segment {written.path.name}: {difference}")
+            self.warn(f"segment {written.path.name}: {difference}")
         with naming_full_disk(written.path.parent):
             url = self._store.publish(written.path, name)
         seconds = round(written.seconds, 3)
@@ -291,7 +290,8 @@ class Recorder:
     def _counted(self) -> str:
         return f"{self.recording.seconds:.1f} s in {len(self.recording.segments)} segments"
 
-    def _warn(self, text: str) -> None:
+    def warn(self, text: str) -> None:
+        """Tell, once, what is not as it came in."""
         if self.recording.warn(text):
             self._say(text)
 

@@ -187,8 +187,14 @@ def test_a_clip_that_somebody_put_into_the_cache(configured, name, tmp_path):
 
 @pytest.mark.parametrize("kind", ["analyze", "transcode"])
 def test_pictures_and_findings_of_a_file_while_it_is_worked_on(configured, name, kind):
-    more: dict[str, Any] = {"analyze": {"thumbnailSeconds": 0}, "transcode": {"heights": [136]}}[kind]
-    asked = {"input": "bikes.mp4", "output": name, "cache": f"cache:{name}", "cacheSeconds": 0.04, **more}
+    more: dict[str, dict[str, Any]] = {"analyze": {"thumbnailSeconds": 0}, "transcode": {"heights": [136]}}
+    asked = {
+        "input": "bikes.mp4",
+        "output": name,
+        "cache": f"cache:{name}",
+        "cacheSeconds": 0.04,
+        **more[kind],
+    }
     made = product(kind)(asked)
     assert made["warnings"] == []
     assert picture(configured, name).size == (640, 272)
