@@ -81,11 +81,9 @@ class Recorder:
         self.own_speed = own_speed and source.path is not None
         self.live, self.on_picture = source.live, on_picture
         self.container: Container = container
-        self._source = source
-        self._store, self._folder = store, folder
+        self._source, self._store, self._folder = source, store, folder
         self._give_up_after = give_up_after
-        self._on_change = on_change
-        self._on_segment = on_segment
+        self._on_change, self._on_segment = on_change, on_segment
         self._timeout = min(timeout, give_up_after)
         self._index = RecordingIndex(store, folder, task)
         self._since = time.monotonic()
@@ -259,6 +257,8 @@ class Recorder:
             writer.discard()
             return
         written = writer.close()
+        if writer.damaged:
+            self.warn(f"segment {written.path.name}: {writer.damaged} damaged packets of sound are left out")
         for difference in compare(written.content, held(written.path), Intended()):
             self.warn(f"segment {written.path.name}: {difference}")
         with naming_full_disk(written.path.parent):
