@@ -15,7 +15,7 @@ _SLACK = 0.1
 class Outcome:
     """What came of one task: a refusal in words, or its pictures, their span in seconds, their size, its warnings.
 
-    ``size``: ``None`` where it makes no pictures; ``parts``: how many files hold them.
+    ``size`` and ``sounding``: ``None`` where it does not say.
     """
 
     refusal: str | None = None

@@ -147,7 +147,7 @@ def _times() -> Iterator[Recipe]:
 
 def _geometries() -> Iterator[Recipe]:
     for turn in ("turn-90", "turn-180", "turn-270", "mirror"):
-        yield Recipe("geometry", turn, "mp4", (*picture(), *tone(), *_H264, "-c:a", "aac"), damage="")
+        yield Recipe("geometry", turn, "mp4", (*picture(), *tone(), *_H264, "-c:a", "aac"))
     for name, aspect in {"wide-pixels": "4/3", "high-pixels": "1/2"}.items():
         for suffix in ("mp4", "mkv", "ts"):
             yield Recipe(

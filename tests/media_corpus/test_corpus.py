@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from skald_bridge.media.recorder import Recorder
 from tests.integration.media.working import Worked
 from tests.media_corpus.judging import Outcome, problems
 from tests.media_corpus.making import Seen, make, seen
-from tests.media_corpus.recipes import TASKS, recipes, representative
+from tests.media_corpus.recipes import KNOWN, TASKS, Recipe, recipes, representative
 
 DEADLINE = 120
 """Seconds for one input through all tasks; a run takes one or two."""
@@ -23,16 +24,24 @@ WHOLE = os.environ.get("CORPUS") == "all"
 ALL = recipes()
 
 
+def _case(recipe: Recipe) -> Any:
+    known = KNOWN.get(recipe.id)
+    return pytest.param(
+        recipe, id=recipe.id, marks=pytest.mark.xfail(reason=known, strict=True) if known else ()
+    )
+
+
 def test_the_corpus_is_large_and_its_tenth_has_something_of_each_family():
     assert len(ALL) >= 120
     assert len({each.id for each in ALL}) == len(ALL)
+    assert set(KNOWN) <= {each.id for each in ALL}
     tenth = representative(ALL)
     assert {each.family for each in tenth} == {each.family for each in ALL}
     assert len(ALL) / 20 <= len(tenth) <= len(ALL) / 5
 
 
 @pytest.mark.timeout(DEADLINE, method="signal")
-@pytest.mark.parametrize("recipe", ALL if WHOLE else representative(ALL), ids=lambda recipe: recipe.id)
+@pytest.mark.parametrize("recipe", map(_case, ALL if WHOLE else representative(ALL)))
 def test_right_or_refused_with_the_reason(recipe, tmp_path):
     video = make(recipe, tmp_path)
     truth = seen(video)
