@@ -6,7 +6,7 @@ OLDEST_UNITS = tests/unit/node tests/unit/authoring tests/unit/test_prefect_priv
 PIP = $(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 NAME ?= start
 
-.PHONY: demo docs test test-oldest test-kubernetes check unit parity bench chaos services services-stop clean
+.PHONY: demo docs test test-oldest test-kubernetes check unit parity corpus bench chaos services services-stop clean
 
 # The environment, made once and again whenever what it is made of changes.
 $(VENV)/run.stamp: pyproject.toml $(CONSTRAINTS)
@@ -73,6 +73,10 @@ unit: $(VENV)/test.stamp
 # START=cold (or forked, imported): as if every deployment said `start: cold`.
 parity: $(VENV)/test.stamp
 	@PARITY=all PARITY_START=$(START) $(VENV)/bin/pytest tests/parity $(ARGS)
+
+# Every input of tests/media_corpus through the media tasks, of which `make test` takes a tenth.
+corpus: $(VENV)/test.stamp
+	@CORPUS=all $(VENV)/bin/pytest tests/media_corpus -n 2 $(ARGS)
 
 bench: $(VENV)/test.stamp
 	@$(VENV)/bin/python -m tests.benchmarks.$(NAME) $(ARGS)

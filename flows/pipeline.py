@@ -17,6 +17,7 @@ from pydantic import Field
 
 from skald_bridge.authoring import CAN_CHANGE, Attachments, Needs, Reject, live, progress, task_type
 from skald_bridge.media import fetch, ffmpeg
+from skald_bridge.media.cache_names import RedisBlock
 from skald_bridge.media.children import Children, being_cancelled
 from skald_bridge.media.inputs import Source
 from skald_bridge.media.looks import Look
@@ -35,7 +36,8 @@ class PipelineAttachments(Attachments):
 
     input: str = Field(
         title="Input",
-        description="store:NAME, a file under a media root, or a URL: rtsp, rtsps, http, https, secret:NAME.",
+        description="store:NAME, cache:NAME, a file under a media root, or a URL: "
+        "rtsp, rtsps, http, https, secret:NAME.",
         examples=["store:footage/reel.mp4"],
     )
     title: str = Field("", max_length=80, title="Title", description="Heading of the contact sheet.")
@@ -76,6 +78,7 @@ class PipelineAttachments(Attachments):
     keep_parts: bool = Field(False, title="Keep parts", description="Leave the parts in the store.")
     output: str = Field("", title="Output", description="Folder in the store; empty: pipeline/ID.")
     store: str = Field("", title="Store", description="Media Store block; empty: the folder in SKALD_HOME.")
+    redis: RedisBlock = ""
 
 
 class Rehearsed(RuntimeError):
@@ -104,7 +107,7 @@ def pipeline(attachments: PipelineAttachments) -> dict[str, object]:
         store = store_named(attachments.store)
         folder = output_folder(attachments.output, "pipeline")
         with store.scratch() as scratch:
-            found = resolve(attachments.input, store, scratch)
+            found = resolve(attachments.input, store, scratch, redis=attachments.redis)
             progress(0, 1, "reading the input")
             local = fetch.to_file(found, scratch, seconds=attachments.seconds)
             job = PartedJob(

@@ -19,10 +19,22 @@ from skald_bridge.authoring import (
     recorded,
     task_type,
 )
+from skald_bridge.media.cache_names import (
+    CacheName,
+    CacheSeconds,
+    CacheWidth,
+    FindingsTtl,
+    PictureTtl,
+    RedisBlock,
+)
 from skald_bridge.media.carriage import Container
+from skald_bridge.media.keeping import kept_in_cache
+from skald_bridge.media.packet_pictures import PacketPictures
 from skald_bridge.media.recorder import Recorder
 from skald_bridge.media.recording import Recording, Segment
 from skald_bridge.media.stores import bad_input_is_final, output_folder, resolve, store_named
+
+_CHANGEABLE = {"segment_seconds", "cache_seconds"}
 
 
 class RecordAttachments(Attachments):
@@ -31,7 +43,7 @@ class RecordAttachments(Attachments):
     input: str = Field(
         title="Input",
         description="rtsp://, rtsps://, http(s):// URL, secret:NAME of a block that holds one, "
-        "store:NAME, or a file under a media root.",
+        "store:NAME, cache:NAME, or a file under a media root.",
         examples=["rtsp://camera.lan/stream1"],
     )
     segment_seconds: float = Field(
@@ -61,6 +73,12 @@ class RecordAttachments(Attachments):
         False, title="At its own speed", description="Read a file no faster than it plays, as a camera would."
     )
     store: str = Field("", title="Store", description="Media Store block; empty: the folder in SKALD_HOME.")
+    cache: CacheName = ""
+    cache_seconds: CacheSeconds = 1
+    cache_width: CacheWidth = 640
+    picture_ttl: PictureTtl = 60
+    findings_ttl: FindingsTtl = 3600
+    redis: RedisBlock = ""
 
 
 @task_type(name="record", needs=Needs(cpus=0.25, memory=200_000_000), retries=3, retry_delay_seconds=5)
@@ -73,10 +91,9 @@ def record(attachments: RecordAttachments) -> dict[str, object]:
     settings = live(attachments)
 
     @settings.on_update
-    def only_the_length_changes(new: RecordAttachments) -> None:
-        fixed = settings.taken.model_dump(exclude={"segment_seconds"})
-        if new.model_dump(exclude={"segment_seconds"}) != fixed:
-            raise Reject("only segmentSeconds can change while a recording runs")
+    def only_lengths_change(new: RecordAttachments) -> None:
+        if new.model_dump(exclude=_CHANGEABLE) != settings.taken.model_dump(exclude=_CHANGEABLE):
+            raise Reject("only segmentSeconds and cacheSeconds can change while a recording runs")
         log.info("segments are now %g s long", new.segment_seconds)
 
     def heard(recording: Recording, text: str) -> None:
@@ -90,8 +107,11 @@ def record(attachments: RecordAttachments) -> dict[str, object]:
     with bad_input_is_final():
         store = store_named(attachments.store)
         folder = output_folder(attachments.output, "record")
-        with store.scratch() as scratch:
-            source = resolve(attachments.input, store, scratch)
+        with (
+            kept_in_cache(attachments, lambda: settings.value.cache_seconds, log.warning) as newest,
+            store.scratch() as scratch,
+        ):
+            source = resolve(attachments.input, store, scratch, redis=attachments.redis)
             log.info("recording %s into %s", source.display, store.url(folder))
             recorder = Recorder(
                 source,
@@ -104,12 +124,15 @@ def record(attachments: RecordAttachments) -> dict[str, object]:
                 own_speed=attachments.own_speed,
                 on_change=heard,
                 on_segment=kept,
+                on_picture=PacketPictures(newest, source).take if newest is not None else None,
                 task=str(runtime.flow_run.get_id() or ""),
             )
             try:
                 made = recorder.run()
             finally:
                 all_recorded()
+    for warning in newest.warnings if newest is not None else ():
+        made.warn(warning)
     for warning in made.warnings:
         log.warning("%s", warning)
     create_table_artifact(

@@ -8,9 +8,18 @@ from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
 from pydantic import Field
 
-from skald_bridge.authoring import Attachments, Needs, progress, task_type
+from skald_bridge.authoring import Attachments, Needs, live, only_changing, progress, task_type
 from skald_bridge.media import fetch
+from skald_bridge.media.cache_names import (
+    CacheName,
+    CacheSeconds,
+    CacheWidth,
+    FindingsTtl,
+    PictureTtl,
+    RedisBlock,
+)
 from skald_bridge.media.jobs import publish_renditions
+from skald_bridge.media.keeping import kept_in_cache, places_into
 from skald_bridge.media.looks import Look
 from skald_bridge.media.probe import probe, timestamp
 from skald_bridge.media.renditions import Preset, Style
@@ -25,7 +34,8 @@ class TranscodeAttachments(Attachments):
 
     input: str = Field(
         title="Input",
-        description="store:NAME, a file under a media root, or a URL: rtsp, rtsps, http, https, secret:NAME.",
+        description="store:NAME, cache:NAME, a file under a media root, or a URL: "
+        "rtsp, rtsps, http, https, secret:NAME.",
         examples=["store:footage/reel.mp4"],
     )
     heights: list[Height] = Field(
@@ -45,21 +55,43 @@ class TranscodeAttachments(Attachments):
         None, gt=0, title="Length", description="Seconds to take of a live input, which has no end."
     )
     store: str = Field("", title="Store", description="Media Store block; empty: the folder in SKALD_HOME.")
+    cache: CacheName = ""
+    cache_seconds: CacheSeconds = 1
+    cache_width: CacheWidth = 640
+    picture_ttl: PictureTtl = 60
+    findings_ttl: FindingsTtl = 3600
+    redis: RedisBlock = ""
 
 
 @task_type(name="transcode", needs=Needs(cpus=1, memory=500_000_000), retries=2, retry_delay_seconds=2)
 def transcode(attachments: TranscodeAttachments) -> dict[str, object]:
     """Returns the folder and the renditions with their names in the store."""
     log = get_run_logger()
+    settings = (
+        only_changing(live(attachments), "cache_seconds", while_="a transcoding runs")
+        if attachments.cache
+        else None
+    )
+
+    def every() -> float:
+        return settings.value.cache_seconds if settings is not None else attachments.cache_seconds
+
     with bad_input_is_final():
         store = store_named(attachments.store)
         folder = output_folder(attachments.output, "transcode")
-        with store.scratch() as scratch:
-            found = resolve(attachments.input, store, scratch)
+        with store.scratch() as scratch, kept_in_cache(attachments, every, log.warning) as newest:
+            found = resolve(attachments.input, store, scratch, redis=attachments.redis)
             local = fetch.to_file(found, scratch, seconds=attachments.seconds)
             facts = probe(local)
             log.info("%s: %s", found.display, facts.line)
             total = facts.seconds or 0.0
+            seen = places_into(newest, local, facts) if newest is not None else None
+
+            def on_progress(done: float) -> None:
+                progress(done, total, f"{timestamp(done)} encoded")
+                if seen is not None:
+                    seen(done)
+
             made = publish_renditions(
                 local,
                 facts,
@@ -75,12 +107,13 @@ def transcode(attachments: TranscodeAttachments) -> dict[str, object]:
                 folder,
                 scratch,
                 on_encoder=lambda encoder: log.info("encoding with %s: %s", encoder.name, encoder.reason),
-                on_progress=lambda done: progress(done, total, f"{timestamp(done)} encoded"),
+                on_progress=on_progress,
             )
-    for warning in made.warnings:
+    warnings = [*made.warnings, *(newest.warnings if newest is not None else ())]
+    for warning in warnings:
         log.warning("%s", warning)
     renditions = [vars(each) for each in made.renditions]
-    progress(total, total, in_short(f"{len(renditions)} renditions", made.warnings))
-    table = [*renditions, *({"rendition": "warning", "video": warning} for warning in made.warnings)]
+    progress(total, total, in_short(f"{len(renditions)} renditions", warnings))
+    table = [*renditions, *({"rendition": "warning", "video": warning} for warning in warnings)]
     create_table_artifact(key="renditions", table=table, description=store.url(folder))
-    return {"folder": store.url(folder), "renditions": renditions, "warnings": made.warnings}
+    return {"folder": store.url(folder), "renditions": renditions, "warnings": warnings}

@@ -99,6 +99,8 @@ class Tally:
         self._line = Timeline(forward=container.format.name in _LEAPING)
         video = container.streams[facts.picture]
         self._codec, self._extradata = video.codec_context.name, video.codec_context.extradata
+        # below 0 Matroska has only what an encoder's first sound is decoded from
+        self._heard_from = 0.0 if container.format.name.startswith("matroska") else float("-inf")
         self._opening = (container.start_time or 0) / av.time_base
         alone = len(container.streams) == (1 if facts.sound is None else 2)
         self._promised = container.duration / av.time_base if alone and container.duration else None
@@ -140,7 +142,7 @@ class Tally:
         ends: tuple[float, ...] = (round(seconds, 4),)
         if self._sound is not None:
             kinds = ("video", "audio")
-            starts = (0.0, round(self._sound[0] - first, 4))
+            starts = (0.0, round(max(self._sound[0], self._heard_from) - first, 4))
             ends = (*ends, round(self._sound[1] - first, 4))
         content = Content(
             len(times), round(seconds, 4), kinds, starts, (self._facts.width, self._facts.height), ends

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 _H264_IDR = 5
 _HEVC_BEGINS = range(16, 22)  # BLA, IDR and CRA; a CRA's leading pictures are seen by their times
+_HEVC_CLOSES = range(16, 21)  # BLA and IDR
+_REORDERING = ("mpeg1video", "mpeg2video", "mpeg4")
 _START = b"\x00\x00\x01"
 
 
@@ -20,6 +22,16 @@ def begins(codec: str, data: bytes, extradata: bytes | None) -> bool:
     if codec == "hevc":
         return any(unit[0] >> 1 & 0x3F in _HEVC_BEGINS for unit in _units(data, _length_size(extradata, 21)))
     return True
+
+
+def closes(codec: str, data: bytes, extradata: bytes | None) -> bool:
+    """Whether no picture after this key packet needs one before it; ``False`` where only their times can say."""
+    if codec == "h264":
+        return begins(codec, data, extradata)
+    if codec == "hevc":
+        units = _units(data, _length_size(extradata, 21))
+        return any(unit[0] >> 1 & 0x3F in _HEVC_CLOSES for unit in units)
+    return codec not in _REORDERING
 
 
 def _length_size(extradata: bytes | None, at: int) -> int:

@@ -57,16 +57,24 @@ def geometry(
     return Geometry(wide, high, left_right=a < 0, upside_down=d < 0)
 
 
-def geometry_of(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> Geometry:
-    """Of a decoded picture."""
+def matrix_of(frame: av.VideoFrame) -> Sequence[int] | None:
+    """The nine numbers of a decoded picture's display matrix, if it has one."""
     found: Any = frame.side_data.get("DISPLAYMATRIX")
-    matrix = struct.unpack("<9i", bytes(found)) if found is not None else None
-    return geometry(frame.width, frame.height, pixel_aspect, matrix)
+    return struct.unpack("<9i", bytes(found)) if found is not None else None
 
 
-def upright(frame: av.VideoFrame, pixel_aspect: Fraction | None, width: int) -> Image.Image:
-    """A decoded picture as it is shown, ``width`` pixels wide."""
-    shape = geometry_of(frame, pixel_aspect)
+def geometry_of(
+    frame: av.VideoFrame, pixel_aspect: Fraction | None, matrix: Sequence[int] | None = None
+) -> Geometry:
+    """Of a decoded picture; ``matrix``: for one that has none of its own."""
+    return geometry(frame.width, frame.height, pixel_aspect, matrix_of(frame) or matrix)
+
+
+def upright(
+    frame: av.VideoFrame, pixel_aspect: Fraction | None, width: int, matrix: Sequence[int] | None = None
+) -> Image.Image:
+    """A decoded picture as it is shown, ``width`` pixels wide; ``matrix`` as in ``geometry_of``."""
+    shape = geometry_of(frame, pixel_aspect, matrix)
     size = shape.at_width(width)
     raw = (size[1], size[0]) if shape.swapped else size
     if frame.color_trc in (PQ, HLG):

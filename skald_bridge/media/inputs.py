@@ -119,7 +119,10 @@ def decide(text: str, policy: Policy, *, name: str = "input") -> Local | Stored 
     """
     if not text.strip() or any(unicodedata.category(each) in ("Cc", "Cs") for each in text):
         raise _refused(
-            name, text, "is empty or holds control characters", "Give a path, store:NAME or a URL."
+            name,
+            text,
+            "is empty or holds control characters",
+            "Give a path, store:NAME, cache:NAME or a URL.",
         )
     if text.startswith("-"):
         raise _refused(name, text, "looks like an option", "Write ./ before it if it is a file's name.")

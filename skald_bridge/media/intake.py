@@ -60,7 +60,7 @@ class Intake:
     """Items of one source for one container. As a context manager; leaving it hangs up.
 
     ``left_out``: in words, what of the source is not taken; ``key_frames``: what they say of its pictures;
-    ``sounds``: packets of sound since somebody set it to 0.
+    ``picture_codec``: its canonical name; ``sounds``: packets of sound since somebody set it to 0.
     """
 
     def __init__(
@@ -82,7 +82,9 @@ class Intake:
         self.resumed = resume is not None and resume.pictures > 0
         self.left_out: list[str] = []
         self.sounds = 0
-        self._span: tuple[float, float] | None = None
+        self._live = source.live
+        self._first: float | None = None
+        self._last = 0.0
 
     def __enter__(self) -> Intake:
         """Raises BadMedia, Unanswered: it cannot be opened. InvalidInput: the container cannot hold it."""
@@ -130,18 +132,19 @@ class Intake:
     @property
     def came(self) -> float:
         """Seconds of the source that have come, from the first packet on."""
-        return self._span[1] - self._span[0] if self._span else 0.0
+        return self._last - self._first if self._first is not None else 0.0
 
     def _begin(self, tracks: Tracks) -> None:
         self.tracks = tracks
         self.left_out = list(tracks.left_out)
         picture = tracks.picture.codec_context
-        self._codec: str = picture.codec.canonical_name
-        if not carriage.carries_picture(self._container, self._codec):
+        self.picture_codec: str = picture.codec.canonical_name
+        if not carriage.carries_picture(self._container, self.picture_codec):
             raise InvalidInput(
-                f"container {self._container!r} cannot hold this input ({self._codec})",
-                remedy=carriage.remedy_for_picture(self._container, self._codec),
+                f"container {self._container!r} cannot hold this input ({self.picture_codec})",
+                remedy=carriage.remedy_for_picture(self._container, self.picture_codec),
             )
+        self._picture: int = tracks.picture.index
         self.key_frames = KeyFrames(tracks.picture)
         self._frame = 1 / float(tracks.picture.average_rate or tracks.picture.guessed_rate or 25)
         self._bases = {True: float(tracks.picture.time_base)}
@@ -149,7 +152,7 @@ class Intake:
             self._bases[False] = float(tracks.sound.time_base)
         self._clock = SourceClock(forward=tracks.rebased)
         self.sound, self._encoder = self._sound(tracks.sound)
-        codecs = [self._codec, *([self._sound_codec] if self.sound is not None else [])]
+        codecs = [self.picture_codec, *([self._sound_codec] if self.sound is not None else [])]
         self.codec = "/".join(codecs)
         self._seeks = self._resume is not None and self._resume.at is not None and tracks.seekable
         self._skipping = self._resume is not None and self._resume.pictures > 0
@@ -173,7 +176,7 @@ class Intake:
         return encoder, encoder
 
     def _take(self, packet: Any) -> None:
-        picture = packet.stream.index == self.tracks.picture.index
+        picture = packet.stream_index == self._picture
         if self._skipping and not self._found(packet, picture):
             return
         now = time.monotonic()
@@ -184,16 +187,21 @@ class Intake:
         length = (packet.duration or 0) * base or (self._frame if picture else 0.0)
         if dts is None:  # a camera that has not yet said what its clock shows
             dts = pts if pts is not None else round(self._next(picture) / base)
-        before = self._arrived.get(picture, now)
-        self._arrived[picture] = now
-        waited = now - before if self._source.live else None
+        waited = None
+        if self._live:
+            waited = now - self._arrived.get(picture, now)
+            self._arrived[picture] = now
         placed = self._clock.place(int(picture), dts * base, length, waited)
         shift = round(placed.offset / base)
         packet.dts = dts = dts + shift
         packet.pts = pts = dts if pts is None else pts + shift
         at = dts * base
-        first, last = self._span or (at, at)
-        self._span = (min(first, at), max(last, at + length))
+        if self._first is None:
+            self._first = self._last = at
+        if at < self._first:
+            self._first = at
+        if at + length > self._last:
+            self._last = at + length
         if picture or self._encoder is None:
             key = picture and bool(packet.is_keyframe)
             changed = key and self.key_frames.changed(packet)

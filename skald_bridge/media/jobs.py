@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from skald_blocks import MediaStore
 from skald_bridge.media.comparison import Intended, Kind
@@ -105,19 +106,21 @@ def publish_analysis(
     *,
     thumbnail_seconds: float = 0,
     thumbnail_width: int = 320,
+    on_picture: Callable[[float, Any], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Analyzed:
     """``folder/analysis.json`` (facts, findings, measures) and thumbnails; ``on_progress`` gets seconds done.
+
+    ``on_picture`` gets every decoded picture with its time in seconds.
 
     Raises:
         BadMedia: it cannot be read to its end, or no picture of it decoded. DiskFull: no space.
     """
     aspect = Fraction(*facts.pixel_aspect)
     pictures = Thumbnails(scratch, thumbnail_seconds, width=thumbnail_width, pixel_aspect=aspect)
+    takers = [each for each in (pictures.take if thumbnail_seconds else None, on_picture) if each is not None]
     with naming_full_disk(scratch):
-        measures, reading = measure_all(
-            local, facts, on_picture=pictures.take if thumbnail_seconds else None, on_progress=on_progress
-        )
+        measures, reading = measure_all(local, facts, on_picture=_all(takers), on_progress=on_progress)
         thumbnails = pictures.finish(measures.seconds)
     if not measures.times:
         raise _no_picture(local, reading.content.pictures)
@@ -137,6 +140,14 @@ def publish_analysis(
         report.write_text(json.dumps(whole))
         store.publish(report, f"{folder}/{ANALYSIS}")
     return Analyzed(findings, warnings)
+
+
+def _all(takers: Sequence[Callable[[float, Any], None]]) -> Callable[[float, Any], None] | None:
+    def take(at: float, frame: Any) -> None:
+        for each in takers:
+            each(at, frame)
+
+    return take if takers else None
 
 
 def _probed(made: Rendered, local: Source) -> Probe:

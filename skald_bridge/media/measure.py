@@ -20,7 +20,7 @@ from skald_bridge.media.probe import Probe, opened, probe, tracks_of
 
 WIDTH, HEIGHT = 64, 36
 """Pictures are measured at this size, in gray."""
-_BLACK_LUMA = 26  # of 255
+BLACK_LUMA = 26  # of 255
 
 Gray = NDArray[np.uint8]
 
@@ -47,7 +47,7 @@ class Measures:
         self.change.append(difference(self.last, picture) if self.last is not None else 0.0)
         self.times.append(round(at, 3))
         self.luma.append(round(float(picture.mean()) / 255, 4))
-        self.black.append(round(float((picture < _BLACK_LUMA).mean()), 4))
+        self.black.append(round(float((picture < BLACK_LUMA).mean()), 4))
         if self.first is None:
             self.first = picture
         self.last = picture

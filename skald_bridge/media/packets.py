@@ -228,12 +228,20 @@ def chosen(container: av.container.InputContainer, source: Source, file: HttpFil
         picture,
         sound,
         tuple(left_out),
-        seconds=container.duration / av.time_base if container.duration else None,
+        seconds=_promised(container),
         whole=source.path is not None or file is not None,
         seekable=file is not None and file.seekable(),
         rebased=container.format.name in ("mpegts", "mpeg", "rtsp", "hls", "flv"),
         in_decoding_order=container.format.name == "avi" and picture.codec_context.has_b_frames,
     )
+
+
+def _promised(container: av.container.InputContainer) -> float | None:
+    if not container.duration:
+        return None
+    # Matroska's length may be counted from 0 on
+    opening = max(0, container.start_time or 0) if container.format.name.startswith("matroska") else 0
+    return (container.duration - opening) / av.time_base
 
 
 def _left_out(stream: Any, picture: Any, sound: Any | None) -> str | None:

@@ -16,7 +16,7 @@ from skald_bridge.media.comparison import Intended, compare
 from skald_bridge.media.errors import BadMedia, Stalled, Unanswered, naming_full_disk
 from skald_bridge.media.held import held
 from skald_bridge.media.inputs import Source
-from skald_bridge.media.intake import Intake, Resume
+from skald_bridge.media.intake import Intake, Item, Resume
 from skald_bridge.media.recording import Gap, Recording, RecordingIndex, Segment, adopted, segment_name
 from skald_bridge.media.seen import Seen
 from skald_bridge.media.segmenting import Segmenter
@@ -66,27 +66,24 @@ class Recorder:
         own_speed: bool = False,
         on_change: Callable[[Recording, str], None] = lambda recording, text: None,
         on_segment: Callable[[Segment], None] = lambda segment: None,
+        on_picture: Callable[[Item, Intake], None] | None = None,
         timeout: float = READ_TIMEOUT,
         task: str = "",
     ) -> None:
         """``give_up_after``: seconds without a recorded picture until the recorder connects anew.
 
         ``own_speed``: read a file no faster than it would play. ``on_change`` hears of segments and breaks,
-        ``on_segment`` of each segment as soon as it is in the store. ``task``: a later recorder of the same
-        task and folder goes on with what this one has made.
+        ``on_segment`` of each segment once it is in the store, ``on_picture`` of each picture before it is
+        written. ``task``: a later recorder of the same task and folder goes on with what this one has made.
         """
         self.recording = Recording()
-        self.segment_seconds = segment_seconds
-        self.seconds = seconds
+        self.segment_seconds, self.seconds = segment_seconds, seconds
         self.own_speed = own_speed and source.path is not None
-        self.live = source.live
+        self.live, self.on_picture = source.live, on_picture
         self.container: Container = container
-        self._source = source
-        self._store = store
-        self._folder = folder
+        self._source, self._store, self._folder = source, store, folder
         self._give_up_after = give_up_after
-        self._on_change = on_change
-        self._on_segment = on_segment
+        self._on_change, self._on_segment = on_change, on_segment
         self._timeout = min(timeout, give_up_after)
         self._index = RecordingIndex(store, folder, task)
         self._since = time.monotonic()
@@ -184,7 +181,7 @@ class Recorder:
             if intake.tracks.whole and resume is None:
                 self.recording.resume = Resume(0)
             for text in intake.left_out:
-                self._warn(f"{text} is left out")
+                self.warn(f"{text} is left out")
             seen.since = time.monotonic()
             cut = Segmenter(self, intake, scratch, seen)
             try:
@@ -217,7 +214,7 @@ class Recorder:
         promised, came = intake.tracks.seconds, intake.came
         if promised is None or intake.resumed or came >= promised - _PROMISED:
             return
-        self._warn(f"the input's header promises {promised:.1f} s, there were {came:.1f} s")
+        self.warn(f"the input's header promises {promised:.1f} s, there were {came:.1f} s")
 
     def recorded_picture(self) -> None:
         """A picture is in a segment."""
@@ -260,8 +257,10 @@ class Recorder:
             writer.discard()
             return
         written = writer.close()
+        if writer.damaged:
+            self.warn(f"segment {written.path.name}: {writer.damaged} damaged packets of sound are left out")
         for difference in compare(written.content, held(written.path), Intended()):
-            self._warn(f"segment {written.path.name}: {difference}")
+            self.warn(f"segment {written.path.name}: {difference}")
         with naming_full_disk(written.path.parent):
             url = self._store.publish(written.path, name)
         seconds = round(written.seconds, 3)
@@ -291,7 +290,8 @@ class Recorder:
     def _counted(self) -> str:
         return f"{self.recording.seconds:.1f} s in {len(self.recording.segments)} segments"
 
-    def _warn(self, text: str) -> None:
+    def warn(self, text: str) -> None:
+        """Tell, once, what is not as it came in."""
         if self.recording.warn(text):
             self._say(text)
 

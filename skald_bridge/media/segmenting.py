@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skald_bridge.media.decodable import closes
 from skald_bridge.media.intake import Intake, Item, Resume
 from skald_bridge.media.seen import Seen
 from skald_bridge.media.segments import SegmentWriter
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 _PRIMING = 0.15
 """Seconds before the first picture that an encoder's first packets of sound may take: nothing to be heard."""
+_LONGEST = 10.0
+"""Times its length that a segment may wait for a key frame at which decoding can begin."""
+_OPEN_GROUP = "pictures at the beginning of a segment cannot be decoded: its groups of pictures are open"
 _EARLY_SOUND = 4000  # packets of sound before the first picture of a file
 
 
@@ -24,7 +28,8 @@ class Segmenter:
     """The segment under way within one connection.
 
     A segment begins with a key frame; one that is long enough, that lies beyond a jump of the source's clock, or
-    whose pictures are of another kind begins the next.
+    whose pictures are of another kind begins the next. One that pictures shown before it follow does not, as they
+    need the group before.
     """
 
     def __init__(self, recorder: Recorder, intake: Intake, scratch: Path, seen: Seen) -> None:
@@ -39,6 +44,7 @@ class Segmenter:
         self._since = time.monotonic()
         self._first: float | None = None
         self._jumped = False
+        self._held: list[Item] = []  # a key frame that may begin a segment, and sound after it
         self._early: deque[Item] = deque(maxlen=_EARLY_SOUND)
         resume = recorder.recording.resume
         self._pictures = resume.pictures if resume is not None else 0  # of the source, up to here
@@ -48,11 +54,42 @@ class Segmenter:
         """Write one packet; ``False`` when the recording is long enough."""
         self._jumped = self._jumped or item.jumped
         self._times_unique = self._times_unique and not item.jumped
+        if self._held:
+            if not item.picture:
+                self._held.append(item)
+                return True
+            self._settle(item)
         if self._writer is not None and item.picture:
             if self._recorder.enough(self._writer.seconds):
                 return False
             if item.changed or (item.key and (self._jumped or self._due(self._writer))):
+                if not (item.changed or self._jumped or self._closed(item)):
+                    self._held = [item]
+                    return True
                 self.finish()
+        return self._taken(item)
+
+    def _settle(self, following: Item | None) -> None:
+        """The key frame held back begins a segment, unless what follows is shown before it."""
+        held, self._held = self._held, []
+        writer = self._writer
+        assert writer is not None
+        if following is None or following.presented >= held[0].presented:
+            self.finish()
+        elif writer.seconds >= _LONGEST * self._recorder.segment_seconds():
+            self.finish()
+            self._recorder.warn(_OPEN_GROUP)
+        for each in held:
+            self._taken(each)
+
+    def _closed(self, item: Item) -> bool:
+        """Whether nothing that follows this key frame can need what came before it."""
+        context = self._intake.tracks.picture.codec_context
+        return not context.has_b_frames or closes(
+            self._intake.picture_codec, bytes(item.packet), context.extradata
+        )
+
+    def _taken(self, item: Item) -> bool:
         if self._writer is None and not self._begin(item):
             return True
         assert self._writer is not None
@@ -64,6 +101,8 @@ class Segmenter:
 
     def finish(self, *, whole: bool = True) -> None:
         """Publish the segment under way; ``whole=False``: the source broke off in it."""
+        if self._held:
+            self._settle(None)
         writer, self._writer = self._writer, None
         if writer is None:
             return
@@ -120,6 +159,8 @@ class Segmenter:
 
     def _write(self, item: Item) -> None:
         assert self._writer is not None
+        if item.picture and self._recorder.on_picture is not None:
+            self._recorder.on_picture(item, self._intake)
         try:
             length = (item.packet.duration or 0) * item.base
             self._writer.write(item.packet, picture=item.picture, base=item.base)

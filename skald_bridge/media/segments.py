@@ -42,7 +42,8 @@ class Written:
 class SegmentWriter:
     """One file, written packet by packet without decoding; ``start`` on the packets' timeline becomes zero.
 
-    What lies a little before it is decoded and not shown, as an encoder's first sound.
+    What lies a little before it is decoded and not shown, as an encoder's first sound. ``damaged``: packets of sound
+    that the container does not take, which are left out.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class SegmentWriter:
         """
         self.path = path
         self.pictures = 0
+        self.damaged = 0
         self._container = container
         form, options = _FORMATS[container]
         self._start = start
@@ -139,6 +141,10 @@ class SegmentWriter:
         packet.stream = self._picture if picture else self._sound
         try:
             self._output.mux(packet)
+        except av.error.InvalidDataError:
+            if picture:
+                raise
+            self.damaged += 1
         except OSError:
             with naming_full_disk(self.path.parent):
                 raise

@@ -13,19 +13,20 @@ FORWARD_LIVE = 2.0
 _KEPT = 4
 
 
-@dataclass
-class _Track:
-    offset: float
-    last: float
-    end: float
-
-
 @dataclass(frozen=True)
 class Placed:
     """``offset``: seconds to add to the packet's times. ``jumped``: here the source's clock jumped."""
 
     offset: float
     jumped: bool = False
+
+
+@dataclass
+class _Track:
+    offset: float
+    last: float
+    end: float
+    placed: Placed
 
 
 @dataclass
@@ -49,16 +50,20 @@ class SourceClock:
         if known is None:
             # a track that begins later belongs to the newest clock, if it lies near it
             offset = self._offsets[-1]
-            self._tracks[track] = _Track(offset, at + offset, at + offset + length)
-            return Placed(offset)
-        jumped = False
+            placed = Placed(offset)
+            self._tracks[track] = _Track(offset, at + offset, at + offset + length, placed)
+            return placed
+        placed = known.placed
         if not self._plausible(known, at + known.offset, waited):
-            offset, jumped = self._other(known, at)
-            known.offset = offset
+            known.offset, jumped = self._other(known, at)
+            known.placed = Placed(known.offset)
+            placed = Placed(known.offset, jumped)
         mapped = at + known.offset
-        known.last = max(known.last, mapped)
-        known.end = max(known.end, mapped + length)
-        return Placed(known.offset, jumped)
+        if mapped > known.last:
+            known.last = mapped
+        if mapped + length > known.end:
+            known.end = mapped + length
+        return placed
 
     def _plausible(self, known: _Track, mapped: float, waited: float | None) -> bool:
         if mapped < known.last - BACK:

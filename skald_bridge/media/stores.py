@@ -16,6 +16,8 @@ from skald_blocks import MediaStore
 from skald_bridge.domain.errors import InvalidInput, NotFound
 from skald_bridge.domain.ids import TaskId, short
 from skald_bridge.media import fetch
+from skald_bridge.media.cache import Cache, as_source, redis_named
+from skald_bridge.media.cache_names import CACHE_PREFIX, cached_name
 from skald_bridge.media.inputs import Policy, Source
 
 SECRET_PREFIX = "secret:"  # noqa: S105
@@ -40,14 +42,20 @@ def store_named(name: str) -> MediaStore:
     return found
 
 
-def resolve(text: str, store: MediaStore, scratch: Path, *, name: str = "input") -> Source:
+def resolve(text: str, store: MediaStore, scratch: Path, *, name: str = "input", redis: str = "") -> Source:
     """``fetch.resolve`` under this machine's policy; ``secret:NAME`` is the URL that a Secret block keeps.
 
+    ``cache:NAME`` is what Redis holds: of the block ``redis``, or of the node's settings.
+
     Raises:
-        InvalidInput, NotFound: it may not be used, or is not there.
+        InvalidInput, NotFound: it may not be used, or is not there. Unavailable: Redis does not answer.
     """
     if text.startswith(SECRET_PREFIX):
         text = _secret(text.removeprefix(SECRET_PREFIX), name)
+    if text.startswith(CACHE_PREFIX):
+        cached = cached_name(text, field=name)
+        with contextlib.closing(Cache(redis_named(redis, os.environ, field=name))) as cache:
+            return as_source(cache.read(cached, field=name), scratch, field=name)
     return fetch.resolve(text, Policy.of(os.environ), store, scratch, name=name)
 
 

@@ -85,8 +85,24 @@ def as_environment(settings: Settings) -> dict[str, str]:
         "SKALD_MEDIA_SCHEMES": ",".join(settings.media_schemes),
         "SKALD_MEDIA_ROOTS": os.pathsep.join(settings.media_roots),
         "SKALD_IMPORT": ",".join(settings.imports),
+        **_redis(settings),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _redis(settings: Settings) -> dict[str, str]:
+    """Where tasks find the cache."""
+    if settings.redis_block or not settings.redis_host:
+        return {"SKALD_REDIS_BLOCK": settings.redis_block or ""}
+    password = settings.redis_password.get_secret_value() if settings.redis_password else ""
+    return {
+        "REDIS_HOST": settings.redis_host,
+        "REDIS_PORT": str(settings.redis_port),
+        "REDIS_USERNAME": settings.redis_username or "",
+        "REDIS_PASSWORD": password,
+        "REDIS_TLS": "true" if settings.redis_tls else "",
+        "REDIS_CA_FILE": str(settings.redis_ca_file or ""),
+    }
 
 
 def environment_names(field: str) -> list[str]:

@@ -16,6 +16,7 @@ from skald_bridge.media.inputs import local_source, remote_source
 from skald_bridge.media.measure import measure
 from skald_bridge.media.probe import probe
 from skald_bridge.media.recorder import Recorder
+from tests.integration.media.inputs import OPEN_GOP, decoded, ffmpeg, pictures
 from tests.services.footage import bikes, bunny, reel
 from tests.services.poll import until
 
@@ -176,3 +177,28 @@ def test_own_speed(store):
     began = time.monotonic()
     Recorder(local_source(bikes()), store, "x", segment_seconds=lambda: 60, seconds=1.0, own_speed=True).run()
     assert time.monotonic() - began >= 0.9
+
+
+OPEN = {"libx264": ("-x264-params", OPEN_GOP), "libx265": ("-x265-params", "keyint=10:log-level=none")}
+
+
+def open_groups(folder: Path, codec: str) -> Path:
+    """4 s in groups of pictures of which the first ones shown need the group before."""
+    video = folder / "open.mkv"
+    ffmpeg(*pictures(4), "-c:v", codec, "-preset", "veryfast", *OPEN[codec], "-pix_fmt", "yuv420p", video)
+    return video
+
+
+@pytest.mark.parametrize("codec", OPEN)
+def test_a_segment_does_not_begin_where_pictures_need_the_one_before(store, tmp_path, codec):
+    source = local_source(open_groups(tmp_path, codec))
+    made = Recorder(source, store, "x", segment_seconds=lambda: 1.0).run()
+    assert sum(len(decoded(path)) for path in whole(store)) == made.pictures == 100
+    assert made.warnings == []
+
+
+def test_open_groups_cannot_hold_up_a_segment_for_ever(store, tmp_path):
+    source = local_source(open_groups(tmp_path, "libx265"))
+    made = Recorder(source, store, "x", segment_seconds=lambda: 0.04).run()
+    assert len(made.segments) > 1
+    assert any("its groups of pictures are open" in each for each in made.warnings)

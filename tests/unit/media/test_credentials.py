@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -32,7 +33,7 @@ def test_known(pasted, opened):
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="%"), min_size=1))
 def test_any_password_arrives(password):
-    if password.isascii() and password[:1].isdigit():
+    if re.split("[/?#]", password)[0].isdigit():
         password = "x" + password  # digits and a slash may be a port
     parts = urlsplit(with_encoded_credentials(f"rtsp://admin:{password}@cam.lan:554/stream"))
     assert parts.hostname is not None
