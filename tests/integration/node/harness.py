@@ -20,6 +20,7 @@ import psutil
 
 from tests.services.leashed import leashed
 from tests.services.poll import STEP, until
+from tests.services.prefect_cli import hurry
 from tests.services.prefect_server import PrefectServer
 
 PROJECT = Path(__file__).parent / "project"
@@ -180,13 +181,9 @@ class Node:
         return []
 
     def end(self) -> None:
-        """SIGTERM, and SIGKILL for what is left."""
+        """SIGTERM, a second one, and SIGKILL for what is left."""
         left = self.descendants()
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(20)
+        hurry(self.process)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)

@@ -17,8 +17,8 @@ import httpx
 
 from skald_bridge.installation.embedded import client_environment
 from skald_work_pools.devices import variable_name
+from tests.services.forked_cli import forked_prefect
 from tests.services.poll import until
-from tests.services.prefect_cli import prefect
 from tests.services.prefect_server import PrefectServer
 from tests.services.service import Service
 from tests.services.skalds_peer.world import World
@@ -50,8 +50,8 @@ class House:
             for name in self.classes
         ]
         (self.code / "prefect.yaml").write_text(json.dumps({"pull": pull, "deployments": entries}))
-        prefect(server, "work-pool", "create", self.pool, "--type", "skald", cwd=self.code)
-        prefect(server, "deploy", "--all", cwd=self.code)
+        forked_prefect(server, "work-pool", "create", self.pool, "--type", "skald", cwd=self.code)
+        forked_prefect(server, "deploy", "--all", cwd=self.code)
 
     @property
     def env(self) -> dict[str, str]:
