@@ -16,6 +16,7 @@ from uuid import uuid4
 import httpx
 
 from tests.services.forked_cli import forked_prefect
+from tests.services.http import request
 from tests.services.poll import until
 from tests.services.prefect_cli import prefect, running
 from tests.services.prefect_server import PrefectServer
@@ -53,7 +54,7 @@ class Fleet:
     def api(self, method: str, path: str, body: Any = None, timeout: float = 120) -> Any:
         """The JSON that the server answers; an AssertionError carries a refusal."""
         for _ in range(10):
-            answer = httpx.request(method, f"{self.server.url}{path}", json=body, timeout=timeout)
+            answer = request(method, f"{self.server.url}{path}", json=body, timeout=timeout)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # SQLite was locked: clients try again
                 break
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"

@@ -18,6 +18,7 @@ from uuid import uuid4
 import httpx
 import psutil
 
+from tests.services.http import request
 from tests.services.leashed import leashed
 from tests.services.poll import STEP, until
 from tests.services.prefect_cli import hurry
@@ -55,7 +56,7 @@ class Bench:
         """The JSON that the server answers; an AssertionError carries a refusal."""
         deadline = time.monotonic() + 90
         while True:
-            answer = httpx.request(method, f"{self.server.url}{path}", json=body, timeout=90)
+            answer = request(method, f"{self.server.url}{path}", json=body, timeout=90)
             # SQLite is locked now and then: clients try again.
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
                 break

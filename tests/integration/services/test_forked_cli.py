@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from tests.services.fleet import PROJECT
 from tests.services.forked_cli import forked_prefect
+from tests.services.http import request
 from tests.services.prefect_cli import prefect
 from tests.services.prefect_server import PrefectServer
 
@@ -24,7 +24,7 @@ POOLS_OWN = {"id", "created", "updated", "name", "default_queue_id"}
 
 
 def read(server: PrefectServer, path: str) -> dict[str, Any]:
-    answer = httpx.get(f"{server.url}{path}", timeout=60)
+    answer = request("GET", f"{server.url}{path}", timeout=60)
     assert answer.is_success, answer.text
     found: dict[str, Any] = answer.json()
     return found
