@@ -101,10 +101,18 @@ def scheduled(made: Fleet, deployment: str) -> dict[str, Any]:
     """The first run that a schedule of it made, and the run's end."""
     made.prepare("deployment", "schedule", "create", deployment, "--interval", "3")
     try:
-        until(lambda: ended(made, deployment), 60, f"a scheduled run of {deployment}: {made.tails()}")
+        until(lambda: begun(made, deployment), 60, f"a scheduled run of {deployment}: {made.tails()}")
     finally:
         made.prepare("deployment", "schedule", "clear", deployment, "--accept-yes")
+    until(lambda: ended(made, deployment), 60, f"the end of a run of {deployment}: {made.tails()}")
     return ended(made, deployment)[0]
+
+
+def begun(made: Fleet, deployment: str) -> list[dict[str, Any]]:
+    """Runs of a schedule that somebody has taken: they stay when the schedule goes."""
+    return [
+        run for run in made.runs(deployment) if run["auto_scheduled"] and run["state"]["type"] != "SCHEDULED"
+    ]
 
 
 def ended(made: Fleet, deployment: str) -> list[dict[str, Any]]:
