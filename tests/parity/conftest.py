@@ -13,7 +13,7 @@ from tests.parity.pool import NODE, STOCK, Api, Pool, Watch
 from tests.services.prefect_server import running_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def parity(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Parity]:
     """On a server of its own: what is left of hundreds of runs would slow down whoever reads all of a server."""
     folder = tmp_path_factory.mktemp("parity")
