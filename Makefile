@@ -46,15 +46,18 @@ docs: $(VENV)/docs.stamp
 	@$(VENV)/bin/python -m tests.docs
 	@$(VENV)/bin/zensical build --strict --clean
 
+# Modules are given to two processes, in the order of tests/conftest.py.
+IN_TWO = -n 2 --dist loadscope --no-loadscope-reorder
+
 # Everything: a quarter of an hour on two cores.
 test: check
-	$(VENV)/bin/pytest -n 2 --dist loadscope $(ARGS)
+	$(VENV)/bin/pytest $(IN_TWO) $(ARGS)
 
 # On the oldest Prefect that is supported: units of what leans on Prefect, the journeys marked so, the demo.
 test-oldest: $(OLDEST)/constraints.txt
 	@$(MAKE) --no-print-directory VENV=$(OLDEST)/venv CONSTRAINTS=$< $(OLDEST)/venv/test.stamp
-	$(OLDEST)/venv/bin/pytest $(OLDEST_UNITS) -n 2 --dist loadscope $(ARGS)
-	$(OLDEST)/venv/bin/pytest tests/integration -m oldest -n 2 --dist loadscope $(ARGS)
+	$(OLDEST)/venv/bin/pytest $(OLDEST_UNITS) $(IN_TWO) $(ARGS)
+	$(OLDEST)/venv/bin/pytest tests/integration -m oldest $(IN_TWO) $(ARGS)
 	$(OLDEST)/venv/bin/skald demo --out $(OLDEST)/demo
 
 # constraints.txt with the lines of constraints-oldest.txt in place of its own.

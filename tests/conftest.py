@@ -13,6 +13,9 @@ os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
 from tests.services.prefect_server import PrefectServer, running_server
 
+LONGEST = Path(__file__).with_name("longest.txt").read_text().split()
+"""Modules that take more than a minute, the longest first."""
+
 pytest_plugins = ["tests.services.fixtures"]
 
 
@@ -28,6 +31,20 @@ def own_server(tmp_path: Path) -> Iterator[PrefectServer]:
     """A Prefect server for one test that kills it."""
     with running_server(tmp_path / "prefect") as running:
         yield running
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest modules first and the quick units last, so that no worker is left with a long one at the end."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    for name in LONGEST:
+        if not (config.rootpath / name).is_file():
+            raise pytest.UsageError(f"tests/longest.txt: there is no {name}")
+
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        module = item.nodeid.partition("::")[0]
+        return module.startswith("tests/unit/"), places.get(module, len(places))
+
+    items.sort(key=place)
 
 
 def required(reason: str) -> None:

@@ -10,15 +10,15 @@ import pytest
 from tests.parity.both import Parity
 from tests.parity.case import Case
 from tests.parity.pool import NODE, STOCK, Api, Pool, Watch
-from tests.services.prefect_server import PrefectServer
+from tests.services.prefect_server import running_server
 
 
-@pytest.fixture(scope="session")
-def parity(
-    server: PrefectServer, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Parity]:
+@pytest.fixture(scope="module")
+def parity(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Parity]:
+    """On a server of its own: what is left of hundreds of runs would slow down whoever reads all of a server."""
     folder = tmp_path_factory.mktemp("parity")
     with contextlib.ExitStack() as stack:
+        server = stack.enter_context(running_server(folder / "prefect"))
         api = Api(server.url)
         stack.callback(api.close)
         watch = Watch(api)

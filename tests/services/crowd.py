@@ -13,6 +13,8 @@ from uuid import uuid4
 from tests.services.prefect_server import PrefectServer
 
 Row = dict[str, Any]
+_made: list[tuple[PrefectServer, str, str]] = []
+"""Server, table and id of what was written here."""
 
 
 def add_workers(
@@ -39,6 +41,7 @@ def add_workers(
     ]
     with opened(server) as database:
         _insert(database, "worker", rows)
+    _made.extend((server, "worker", row["id"]) for row in rows)
 
 
 def copy_runs(server: PrefectServer, run: str, count: int, labels: dict[str, Any] | None = None) -> list[str]:
@@ -58,7 +61,34 @@ def copy_runs(server: PrefectServer, run: str, count: int, labels: dict[str, Any
             copied += [{**state, "id": ids[state["id"]], "flow_run_id": id_} for state in states]
         _insert(database, "flow_run", runs)
         _insert(database, "flow_run_state", copied)
+    _made.extend((server, "flow_run", row["id"]) for row in runs)
+    _made.extend((server, "flow_run_state", row["id"]) for row in copied)
     return [row["id"] for row in runs]
+
+
+def disperse() -> None:
+    """Take away what was written here: every bridge that looks at all of a shared server would read it again."""
+    while _made:
+        server = _made[-1][0]
+        gone = [(table, id_) for at, table, id_ in _made if at is server]
+        _made[:] = [each for each in _made if each[0] is not server]
+        if server.process is None:
+            continue
+        with opened(server) as database:
+            for table in ("flow_run", "flow_run_state", "worker"):
+                ids = [(id_,) for name, id_ in gone if name == table]
+                # States that came since are a run's, too.
+                if table == "flow_run":
+                    database.executemany("DELETE FROM flow_run_state WHERE flow_run_id = ?", ids)
+                database.executemany(f"DELETE FROM {table} WHERE id = ?", ids)
+
+
+def remove_runs(server: PrefectServer, deployment: str) -> None:
+    """Take away all runs of a deployment, for the same reason."""
+    runs = "SELECT id FROM flow_run WHERE deployment_id = ?"
+    with opened(server) as database:
+        database.execute(f"DELETE FROM flow_run_state WHERE flow_run_id IN ({runs})", [deployment])
+        database.execute("DELETE FROM flow_run WHERE deployment_id = ?", [deployment])
 
 
 def age_variable(server: PrefectServer, name: str, by: timedelta) -> None:

@@ -7,9 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.crowd import disperse
 from tests.services.kafka import Kafka, running_kafka
 from tests.services.mongo import KINDS, Kind, Mongo, running_mongo
 from tests.services.redis_server import RedisServer, running_redis
+
+
+@pytest.fixture(autouse=True)
+def no_crowd_stays() -> Iterator[None]:
+    """Thousands of runs on a shared server are one test's alone."""
+    yield
+    disperse()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from uuid import uuid4
 
 import httpx
 
+from tests.services.forked_cli import forked_prefect
+from tests.services.http import request
 from tests.services.poll import until
 from tests.services.prefect_cli import prefect, running
 from tests.services.prefect_server import PrefectServer
@@ -45,10 +47,14 @@ class Fleet:
         """What ``prefect ARGUMENTS`` printed, in the project's folder."""
         return prefect(self.server, *arguments, cwd=self.folder)
 
+    def prepare(self, *arguments: str) -> str:
+        """``cli`` for what a test needs and does not ask about: the same, sooner."""
+        return forked_prefect(self.server, *arguments, cwd=self.folder)
+
     def api(self, method: str, path: str, body: Any = None, timeout: float = 120) -> Any:
         """The JSON that the server answers; an AssertionError carries a refusal."""
         for _ in range(10):
-            answer = httpx.request(method, f"{self.server.url}{path}", json=body, timeout=timeout)
+            answer = request(method, f"{self.server.url}{path}", json=body, timeout=timeout)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:  # SQLite was locked: clients try again
                 break
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
@@ -152,12 +158,12 @@ def fleet(
     ]
     pull = [{"prefect.deployments.steps.set_working_directory": {"directory": str(folder)}}]
     (folder / "prefect.yaml").write_text(json.dumps({"pull": pull, "deployments": entries}))
-    made.cli("work-pool", "create", made.pool, "--type", POOL_TYPE)
+    made.prepare("work-pool", "create", made.pool, "--type", POOL_TYPE)
     for queue in sorted(
         {entry["work_pool"].get("work_queue_name", "default") for entry in entries} - {"default"}
     ):
-        made.cli("work-queue", "create", queue, "--pool", made.pool)
-    made.cli("deploy", "--all")
+        made.prepare("work-queue", "create", queue, "--pool", made.pool)
+    made.prepare("deploy", "--all")
     with contextlib.ExitStack() as stack:
         if node is not None:
             stack.enter_context(made.node("node-1", *node))

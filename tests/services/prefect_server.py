@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +17,15 @@ import httpx
 import prefect
 
 from skald_bridge.installation.embedded import api_url, client_environment, server_command, server_environment
+from tests.services.http import request
 from tests.services.leashed import leashed
 from tests.services.poll import until
 
+READY = {
+    "PREFECT_SERVER_DATABASE_MIGRATE_ON_START": "false",
+    "PREFECT_SERVER_API_BLOCKS_REGISTER_ON_START": "false",
+}
+"""Server settings for a copy of the template: what they leave out, a second and more, is done in it."""
 CACHE = Path(__file__).parents[2] / ".cache" / "tests"
 
 
@@ -69,7 +76,7 @@ class PrefectServer:
         assert self.process is not None
         assert self.process.poll() is None, (self.home / "server.log").read_text()[-2000:]
         with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"{self.url}/health", timeout=2).status_code == 200
+            return request("GET", f"{self.url}/health", timeout=2).status_code == 200
         return False
 
     def stop(self) -> None:
@@ -92,8 +99,8 @@ class PrefectServer:
 
 
 def migrated_database() -> Path:
-    """A SQLite file with Prefect's schema, made once per Prefect version."""
-    template = CACHE / f"prefect-{prefect.__version__}.db"
+    """A SQLite file with Prefect's schema and its own block types, made once per Prefect version."""
+    template = CACHE / f"prefect-{prefect.__version__}-ready.db"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "template.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -103,7 +110,9 @@ def migrated_database() -> Path:
             server = PrefectServer(home)
             server.start()
             server.stop()
-            shutil.copy(home / "prefect.db", template)
+            with contextlib.closing(sqlite3.connect(home / "prefect.db")) as database:
+                # Its last pages may still be in the write-ahead log.
+                database.execute("VACUUM INTO ?", [str(template)])
             shutil.rmtree(home)
     return template
 
@@ -112,7 +121,7 @@ def migrated_database() -> Path:
 def running_server(home: Path, env: dict[str, str] | None = None) -> Iterator[PrefectServer]:
     home.mkdir(parents=True, exist_ok=True)
     shutil.copy(migrated_database(), home / "prefect.db")
-    server = PrefectServer(home, env=env)
+    server = PrefectServer(home, env={**READY, **(env or {})})
     server.start()
     try:
         yield server

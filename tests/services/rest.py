@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from tests.services.http import request
 from tests.services.leashed import leashed
 from tests.services.poll import until
 from tests.services.prefect_server import PrefectServer, free_port
@@ -30,7 +31,7 @@ class Rest:
 
     def ask(self, method: str, path: str, body: Any = None, **more: Any) -> httpx.Response:
         headers = {**self.headers, **more.pop("headers", {})}
-        return httpx.request(method, f"{self.url}{path}", json=body, headers=headers, timeout=30, **more)
+        return request(method, f"{self.url}{path}", json=body, headers=headers, timeout=30, **more)
 
     def get(self, path: str) -> Any:
         """The JSON of a good answer."""

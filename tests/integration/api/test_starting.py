@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.integration.cli.test_up import Up
+from tests.services.http import request
 from tests.services.poll import until
 from tests.services.prefect_server import PrefectServer, free_port
 from tests.services.rest import running_rest
@@ -60,7 +61,7 @@ def test_everywhere_with_a_key_and_never_without_it(server: PrefectServer, tmp_p
             "/api/openapi.json",
             "/",
         ):
-            answer = httpx.get(f"{rest.url}{path}")
+            answer = request("GET", f"{rest.url}{path}")
             assert answer.status_code == 401, path
             assert answer.headers["WWW-Authenticate"].startswith("Basic")
             assert answer.json()["remedy"]
@@ -126,6 +127,6 @@ def test_up_answers_rest_and_goes_on_where_the_port_is_taken(
 
 def _healthy(url: str) -> bool:
     try:
-        return bool(httpx.get(f"{url}/api/system/health").status_code == 200)
+        return bool(request("GET", f"{url}/api/system/health").status_code == 200)
     except httpx.HTTPError:
         return False

@@ -14,6 +14,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests.services.http import request
 from tests.services.leashed import leashed
 from tests.services.poll import until
 from tests.services.prefect_server import PrefectServer
@@ -70,7 +71,7 @@ class Project:
         """The server's answer; a busy SQLite's 503 is asked again, as Prefect's own client does."""
 
         def asked() -> httpx.Response | None:
-            reply = httpx.request(method, f"{self.server.url}{path}", json=body, timeout=30)
+            reply = request(method, f"{self.server.url}{path}", json=body, timeout=30)
             return None if reply.status_code == 503 else reply
 
         reply = until(asked, 60, f"an answer to {method} {path}")

@@ -8,6 +8,7 @@ from prefect.client.orchestration import PrefectClient
 
 from skald_bridge.adapters.prefect import PrefectEngine
 from tests.services.bridged import Services, bridged
+from tests.services.crowd import remove_runs
 from tests.services.kafka import Kafka
 from tests.services.mongo import Mongo
 from tests.services.prefect_server import PrefectServer
@@ -29,8 +30,11 @@ async def engine(server: PrefectServer) -> AsyncIterator[PrefectEngine]:
 
 
 @pytest.fixture
-async def deployed(client: PrefectClient) -> Deployed:
-    return await deploy(client)
+async def deployed(server: PrefectServer, client: PrefectClient) -> AsyncIterator[Deployed]:
+    """Its runs go with it: a bridge looks at every run of its server, those of earlier tests too."""
+    made = await deploy(client)
+    yield made
+    remove_runs(server, str(made.deployment))
 
 
 @pytest.fixture

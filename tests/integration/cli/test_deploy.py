@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
+from tests.services.http import request
 from tests.services.poll import until
 from tests.services.prefect_cli import prefect, running
 from tests.services.prefect_server import PrefectServer
@@ -49,7 +49,7 @@ class Place:
         return skald(*arguments, home=self.folder, env={"PREFECT_API_URL": self.server.url}, cwd=self.folder)
 
     def deployed(self) -> bool:
-        return httpx.get(f"{self.server.url}/deployments/name/{self.name}/it").is_success
+        return request("GET", f"{self.server.url}/deployments/name/{self.name}/it").is_success
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_the_products_flows_are_found_on_a_node_elsewhere_and_by_prefects_worker
     said = skald("deploy", "--name", "complex_job", home=deploying, env=env, cwd=deploying)
     assert said.code == 0, said
     shutil.rmtree(deploying)
-    found = httpx.get(f"{server.url}/deployments/name/complex_job/complex_job").json()
+    found = request("GET", f"{server.url}/deployments/name/complex_job/complex_job").json()
     assert found["entrypoint"] == "skald_bridge.task_types.complex_job:complex_job"
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -128,19 +128,21 @@ def test_the_products_flows_are_found_on_a_node_elsewhere_and_by_prefects_worker
     prefect(server, "work-pool", "create", stock, "--type", "process")
     copy = {"name": stock, "flow_id": found["flow_id"], "work_pool_name": stock, "parameters": {}}
     taken = ("entrypoint", "pull_steps", "parameter_openapi_schema", "enforce_parameter_schema")
-    beside = httpx.post(
-        f"{server.url}/deployments/", json={**copy, **{key: found[key] for key in taken}}
+    beside = request(
+        "POST", f"{server.url}/deployments/", json={**copy, **{key: found[key] for key in taken}}
     ).json()
 
     def runs_to_its_end(deployment: str) -> dict[str, Any]:
         """As `prefect deployment run` does without parameters; the dice of its defaults may fail it."""
-        made = httpx.post(
-            f"{server.url}/deployments/{deployment}/create_flow_run", json={"state": {"type": "SCHEDULED"}}
+        made = request(
+            "POST",
+            f"{server.url}/deployments/{deployment}/create_flow_run",
+            json={"state": {"type": "SCHEDULED"}},
         )
         assert made.is_success, made.text
 
         def ended() -> dict[str, Any] | None:
-            run = httpx.get(f"{server.url}/flow_runs/{made.json()['id']}").json()
+            run = request("GET", f"{server.url}/flow_runs/{made.json()['id']}").json()
             return run if run["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED") else None
 
         run = until(ended, 90, "the run's end")

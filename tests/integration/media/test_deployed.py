@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from skald_bridge.adapters.prefect import PrefectEngine
@@ -21,6 +20,7 @@ from skald_bridge.media.boxes import incomplete
 from skald_bridge.media.inputs import local_source
 from skald_bridge.media.measure import measure
 from tests.services.footage import reel
+from tests.services.http import request
 from tests.services.poll import until
 from tests.services.prefect_cli import prefect, running
 from tests.services.prefect_server import PrefectServer, running_server
@@ -43,7 +43,7 @@ class Shop:
         prefect(server, "deploy", "--all", cwd=folder)
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
-        answer = httpx.request(method, f"{self.server.url}{path}", json=body, timeout=30)
+        answer = request(method, f"{self.server.url}{path}", json=body, timeout=30)
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from tests.integration.modes.test_single_process import MAIN, PROJECT, SKALD, end, lines, run
+from tests.services.http import request
 from tests.services.poll import until
 from tests.services.prefect_cli import running
 from tests.services.prefect_server import PrefectServer, free_port
@@ -37,7 +37,7 @@ def env(server: PrefectServer, name: str, tmp_path: Path) -> dict[str, str]:
 
 
 def api(server: PrefectServer, method: str, path: str, body: Any = None) -> Any:
-    answer = httpx.request(method, f"{server.url}{path}", json=body, timeout=30)
+    answer = request(method, f"{server.url}{path}", json=body, timeout=30)
     assert answer.is_success, answer.text
     return answer.json() if answer.content else None
 
@@ -135,7 +135,7 @@ def test_a_node_serves_registered_classes_to_its_pool(
     with running(server, MAIN, tmp_path / "node.log", env=node, cwd=tmp_path) as process:
 
         def deployment() -> Any:
-            answer = httpx.get(f"{server.url}/deployments/name/ComplexWorker/{name}")
+            answer = request("GET", f"{server.url}/deployments/name/ComplexWorker/{name}")
             return answer.json() if answer.is_success else None
 
         found = until(deployment, 180, "the deployment")

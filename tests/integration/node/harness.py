@@ -18,8 +18,10 @@ from uuid import uuid4
 import httpx
 import psutil
 
+from tests.services.http import request
 from tests.services.leashed import leashed
 from tests.services.poll import STEP, until
+from tests.services.prefect_cli import hurry
 from tests.services.prefect_server import PrefectServer
 
 PROJECT = Path(__file__).parent / "project"
@@ -54,7 +56,7 @@ class Bench:
         """The JSON that the server answers; an AssertionError carries a refusal."""
         deadline = time.monotonic() + 90
         while True:
-            answer = httpx.request(method, f"{self.server.url}{path}", json=body, timeout=90)
+            answer = request(method, f"{self.server.url}{path}", json=body, timeout=90)
             # SQLite is locked now and then: clients try again.
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
                 break
@@ -180,13 +182,9 @@ class Node:
         return []
 
     def end(self) -> None:
-        """SIGTERM, and SIGKILL for what is left."""
+        """SIGTERM, a second one, and SIGKILL for what is left."""
         left = self.descendants()
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(20)
+        hurry(self.process)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)

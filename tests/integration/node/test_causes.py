@@ -71,7 +71,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         fleet(server, folder, [{"name": "job", "entrypoint": "jobs.py:wait"}], node=()) as made,
     ):
         (folder / "given.py").write_text(FLOWS.replace("{out!r}", repr(out)))
-        made.cli("work-pool", "create", STOCK, "--type", "process")
+        made.prepare("work-pool", "create", STOCK, "--type", "process")
         pull = [{"prefect.deployments.steps.set_working_directory": {"directory": str(folder)}}]
         gone = [{"prefect.deployments.steps.set_working_directory": {"directory": "/srv/no/such/folder"}}]
         entries: list[dict[str, Any]] = [
@@ -91,7 +91,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             },
         ]
         (folder / "prefect.yaml").write_text(json.dumps({"pull": pull, "deployments": entries}))
-        made.cli("deploy", "--all")
+        made.prepare("deploy", "--all")
         command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", STOCK, "--type", "process"]
         with running(server, command, folder / "stock.log", env={"PREFECT_WORKER_QUERY_SECONDS": "0.5"}):
             yield made
@@ -99,12 +99,20 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 def scheduled(made: Fleet, deployment: str) -> dict[str, Any]:
     """The first run that a schedule of it made, and the run's end."""
-    made.cli("deployment", "schedule", "create", deployment, "--interval", "3")
+    made.prepare("deployment", "schedule", "create", deployment, "--interval", "3")
     try:
-        until(lambda: ended(made, deployment), 60, f"a scheduled run of {deployment}: {made.tails()}")
+        until(lambda: begun(made, deployment), 60, f"a scheduled run of {deployment}: {made.tails()}")
     finally:
-        made.cli("deployment", "schedule", "clear", deployment, "--accept-yes")
+        made.prepare("deployment", "schedule", "clear", deployment, "--accept-yes")
+    until(lambda: ended(made, deployment), 60, f"the end of a run of {deployment}: {made.tails()}")
     return ended(made, deployment)[0]
+
+
+def begun(made: Fleet, deployment: str) -> list[dict[str, Any]]:
+    """Runs of a schedule that somebody has taken: they stay when the schedule goes."""
+    return [
+        run for run in made.runs(deployment) if run["auto_scheduled"] and run["state"]["type"] != "SCHEDULED"
+    ]
 
 
 def ended(made: Fleet, deployment: str) -> list[dict[str, Any]]:
@@ -155,7 +163,7 @@ def test_a_folder_that_is_not_on_the_node_is_named_with_the_node(made: Fleet) ->
 def test_code_that_cannot_be_imported_is_named(made: Fleet) -> None:
     file = made.folder / "broken.py"
     file.write_text("from prefect import flow\n\n@flow(name='broken')\ndef broken() -> None: ...\n")
-    made.cli("deploy", "broken.py:broken", "--name", "it", "--pool", made.pool)
+    made.prepare("deploy", "broken.py:broken", "--name", "it", "--pool", made.pool)
     file.write_text("import nowhere_at_all\n")
     message = made.reaches(made.run("broken/it"), "Crashed")["state"]["message"]
     assert "the flow could not be loaded" in message and "nowhere_at_all" in message

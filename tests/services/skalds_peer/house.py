@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
-import httpx
-
 from skald_bridge.installation.embedded import client_environment
 from skald_work_pools.devices import variable_name
+from tests.services.forked_cli import forked_prefect
+from tests.services.http import request
 from tests.services.poll import until
-from tests.services.prefect_cli import prefect
 from tests.services.prefect_server import PrefectServer
 from tests.services.service import Service
 from tests.services.skalds_peer.world import World
@@ -50,8 +49,8 @@ class House:
             for name in self.classes
         ]
         (self.code / "prefect.yaml").write_text(json.dumps({"pull": pull, "deployments": entries}))
-        prefect(server, "work-pool", "create", self.pool, "--type", "skald", cwd=self.code)
-        prefect(server, "deploy", "--all", cwd=self.code)
+        forked_prefect(server, "work-pool", "create", self.pool, "--type", "skald", cwd=self.code)
+        forked_prefect(server, "deploy", "--all", cwd=self.code)
 
     @property
     def env(self) -> dict[str, str]:
@@ -60,7 +59,7 @@ class House:
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON that Prefect answers."""
-        answer = httpx.request(method, f"{self.server.url}{path}", json=body, timeout=60)
+        answer = request(method, f"{self.server.url}{path}", json=body, timeout=60)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json() if answer.content else None
 
@@ -103,8 +102,8 @@ class HouseNode(Service):
     def answers(self) -> bool:
         if "started!" not in self.said():
             return False
-        answer = httpx.get(
-            f"{self.house.server.url}/variables/name/{variable_name(self.house.pool, self.called)}"
+        answer = request(
+            "GET", f"{self.house.server.url}/variables/name/{variable_name(self.house.pool, self.called)}"
         )
         return answer.is_success and set(answer.json()["value"]["task_types"]) == set(self.house.classes)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from tests.services.http import request
 from tests.services.poll import until
 from tests.services.service import Service, alive, lasting_port
 from tests.services.skalds_peer.environment import peer_python
@@ -96,7 +97,7 @@ class SkaldsController(_Process):
         return False
 
     def api(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        return httpx.request(method, f"http://127.0.0.1:{self.port}{path}", json=body, timeout=30)
+        return request(method, f"http://127.0.0.1:{self.port}{path}", json=body, timeout=30)
 
     def asked(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON of an answer that is no refusal."""
