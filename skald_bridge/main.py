@@ -41,6 +41,7 @@ from skald_bridge.ports import Peers
 from skald_bridge.services.bridge import Bridge, Outside, Stores
 from skald_bridge.services.dead_letters import DeadLetters
 from skald_bridge.services.persistent_tasks import revivals
+from skald_bridge.services.pods import Pods
 from skald_bridge.services.relay import Relay
 from skald_bridge.services.relays import (
     recordings_to_mongo,
@@ -138,10 +139,21 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
             period=settings.redis_sync_period,
             relays=relays,
             late=settings.late,
+            pods=_pods(prefect, settings, clock),
             retention=Retention(SqliteRetention(file), cursor, positions, clock, keep, readers)
             if keep
             else None,
         )
+
+
+def _pods(prefect: PrefectEngine, settings: Settings, clock: SystemClock) -> Pods | None:
+    """Raises ``Unavailable`` where no cluster is configured."""
+    if not settings.kubernetes_pools:
+        return None
+    from skald_bridge.kubernetes import connect
+
+    cluster = connect(namespace=settings.kubernetes_namespace)
+    return Pods(prefect, cluster, settings.kubernetes_pools, clock)
 
 
 async def run_bridge(

@@ -1,0 +1,80 @@
+"""Runs in work pools of type kubernetes, for who looks after their pods."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from skald_bridge.adapters.prefect_reading import Reading
+from skald_bridge.domain.errors import Rejected
+from skald_bridge.domain.facts import Task
+from skald_bridge.domain.ids import NodeId
+from skald_bridge.domain.lifecycle import TERMINAL, StateType
+from skald_work_pools.messages import NODE_LABEL, NODE_LOGGER
+from skald_work_pools.pages import batches
+
+
+class PodRuns(Reading):
+    """``services.pods.PodRuns``."""
+
+    async def in_pools(self, pools: Sequence[str], cancelled_since: datetime) -> list[Task]:
+        cancelled = {
+            "state": {"type": {"any_": [StateType.CANCELLED]}},
+            "end_time": {"after_": cancelled_since.isoformat()},
+        }
+        live = {"state": {"type": {"not_any_": sorted(TERMINAL)}}}
+        # One that is cancelled between the questions is found by the second too, and that is the newer.
+        return [*await self._in_pools(pools, live), *await self._in_pools(pools, cancelled)]
+
+    async def ended_in_pools(self, pools: Sequence[str], runs: Sequence[str]) -> list[Task]:
+        found: list[Task] = []
+        for some in batches(runs):
+            wanted = {"id": {"any_": list(some)}, "state": {"type": {"any_": sorted(TERMINAL)}}}
+            found += await self._in_pools(pools, wanted)
+        return found
+
+    async def reschedule(self, task: Task, reason: str) -> None:
+        await self._offer(task, StateType.SCHEDULED, None, reason, scheduled_time=_now())
+
+    async def say(self, task: Task, text: str, state: str | None) -> None:
+        if text not in {message for _, message in await self.node_log(task.id)}:
+            entry = {
+                "name": NODE_LOGGER,
+                "level": logging.WARNING,
+                "message": text,
+                "timestamp": _now(),
+                "flow_run_id": task.run,
+            }
+            await self.call("POST", "/logs/", [entry])
+        if state is not None and task.state is not None and task.state.name != state:
+            # From one Pending state to another Prefect lets a run go where the name is another.
+            await self._offer(task, StateType.PENDING, state, text)
+
+    async def place(self, task: Task, executor: NodeId) -> None:
+        await self.call("PATCH", f"/flow_runs/{task.run}/labels", {NODE_LABEL: executor})
+
+    async def _offer(
+        self, task: Task, kind: StateType, name: str | None, message: str, **details: Any
+    ) -> None:
+        details |= {"flow_run_id": task.run, "transition_id": str(uuid4())}
+        state = {"type": kind.value, "name": name, "message": message, "state_details": details}
+        try:
+            result = await self.send(
+                "POST", f"/flow_runs/{task.run}/set_state", {"state": state, "force": False}
+            )
+        except Exception as error:
+            raise self.translated(error) from error
+        if result["status"] != "ACCEPT":
+            reason = (result.get("details") or {}).get("reason")
+            raise Rejected(f"Task {task.id} does not become {name or kind}: {reason}")
+
+    async def _in_pools(self, pools: Sequence[str], wanted: Mapping[str, Any]) -> list[Task]:
+        body = {"flow_runs": wanted, "work_pools": {"name": {"any_": list(pools)}}, "sort": "ID_DESC"}
+        return await self._tasks(await self.pages("/flow_runs/filter", body))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
