@@ -150,9 +150,7 @@ def _pods(prefect: PrefectEngine, settings: Settings, clock: SystemClock) -> Pod
     """Raises ``Unavailable`` where no cluster is configured."""
     if not settings.kubernetes_pools:
         return None
-    from skald_bridge.kubernetes import connect
-
-    cluster = connect(namespace=settings.kubernetes_namespace)
+    cluster = connections.cluster(None, None, settings.kubernetes_namespace)
     return Pods(prefect, cluster, settings.kubernetes_pools, clock)
 
 

@@ -20,20 +20,21 @@ from skald_work_pools.pages import batches
 class PodRuns(Reading):
     """``services.pods.PodRuns``."""
 
-    async def in_pools(self, pools: Sequence[str], cancelled_since: datetime) -> list[Task]:
+    async def in_pools(self, pools: Sequence[str], namespace: str, cancelled_since: datetime) -> list[Task]:
         cancelled = {
             "state": {"type": {"any_": [StateType.CANCELLED]}},
             "end_time": {"after_": cancelled_since.isoformat()},
         }
         live = {"state": {"type": {"not_any_": sorted(TERMINAL)}}}
         # One that is cancelled between the questions is found by the second too, and that is the newer.
-        return [*await self._in_pools(pools, live), *await self._in_pools(pools, cancelled)]
+        found = [await self._in_pools(pools, live), await self._in_pools(pools, cancelled)]
+        return await self._tasks(row for rows in found for row in rows if _may_be_in(namespace, row))
 
     async def ended_in_pools(self, pools: Sequence[str], runs: Sequence[str]) -> list[Task]:
         found: list[Task] = []
         for some in batches(runs):
             wanted = {"id": {"any_": list(some)}, "state": {"type": {"any_": sorted(TERMINAL)}}}
-            found += await self._in_pools(pools, wanted)
+            found += await self._tasks(await self._in_pools(pools, wanted))
         return found
 
     async def reschedule(self, task: Task, reason: str) -> None:
@@ -71,9 +72,15 @@ class PodRuns(Reading):
             reason = (result.get("details") or {}).get("reason")
             raise Rejected(f"Task {task.id} does not become {name or kind}: {reason}")
 
-    async def _in_pools(self, pools: Sequence[str], wanted: Mapping[str, Any]) -> list[Task]:
+    async def _in_pools(self, pools: Sequence[str], wanted: Mapping[str, Any]) -> list[Any]:
         body = {"flow_runs": wanted, "work_pools": {"name": {"any_": list(pools)}}, "sort": "ID_DESC"}
-        return await self._tasks(await self.pages("/flow_runs/filter", body))
+        return await self.pages("/flow_runs/filter", body)
+
+
+def _may_be_in(namespace: str, run: Mapping[str, Any]) -> bool:
+    """By what Prefect's worker notes once it has made a Job: ``CLUSTER:NAMESPACE:JOB``; it may be an earlier one's."""
+    noted = (run.get("infrastructure_pid") or "").split(":")
+    return len(noted) != 3 or noted[1] == namespace
 
 
 def _now() -> str:

@@ -36,8 +36,11 @@ _log = logging.getLogger("skald_bridge.pods")
 class PodRuns(Protocol):
     """Prefect's runs in work pools of type kubernetes. Methods raise ``Unavailable``; commands ``Rejected`` too."""
 
-    async def in_pools(self, pools: Sequence[str], cancelled_since: datetime) -> list[Task]:
-        """Those that live, and those cancelled since; of one that is there twice the later counts."""
+    async def in_pools(self, pools: Sequence[str], namespace: str, cancelled_since: datetime) -> list[Task]:
+        """Those that live, and those cancelled since; of one that is there twice the later counts.
+
+        Without those whose Jobs are known to be in another namespace.
+        """
         ...
 
     async def ended_in_pools(self, pools: Sequence[str], runs: Sequence[str]) -> list[Task]:
@@ -79,7 +82,10 @@ class Pods:
         # Jobs first: what is decided of them is decided by a state that is at least as new.
         jobs = await asyncio.to_thread(self._at_work)
         now = self._clock.now()
-        tasks = {task.run: task for task in await self._runs.in_pools(self._pools, now - LATELY)}
+        tasks = {
+            task.run: task
+            for task in await self._runs.in_pools(self._pools, self._cluster.namespace, now - LATELY)
+        }
         others = [run for run in jobs if run not in tasks and run not in self._settled]
         ended = (
             {task.run: task for task in await self._runs.ended_in_pools(self._pools, others)}
