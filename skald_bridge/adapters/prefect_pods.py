@@ -78,9 +78,9 @@ class PodRuns(Reading):
 
 
 def _may_be_in(namespace: str, run: Mapping[str, Any]) -> bool:
-    """By what Prefect's worker notes once it has made a Job: ``CLUSTER:NAMESPACE:JOB``; it may be an earlier one's."""
-    noted = (run.get("infrastructure_pid") or "").split(":")
-    return len(noted) != 3 or noted[1] == namespace
+    """By what Prefect's worker notes once it has made a Job: ``NAMESPACE:JOB``; it may be an earlier attempt's."""
+    noted, _, _job = (run.get("infrastructure_pid") or "").rpartition(":")
+    return not noted or noted == namespace
 
 
 def _now() -> str:

@@ -170,9 +170,9 @@ async def test_runs_whose_jobs_are_in_another_namespace_are_left_alone(site: Sit
     """They have no Job here, which says nothing."""
     pending, cancelling = await site.run(Pending()), await site.run(Pending(), Running(), Cancelling())
     for run in (pending, cancelling):
-        await site.client.update_flow_run(run, infrastructure_pid=f"uid:elsewhere:job-{run}")
+        await site.client.update_flow_run(run, infrastructure_pid=f"elsewhere:job-{run}")
     gone = await site.run(Pending(), Running(), Cancelling())
-    await site.client.update_flow_run(gone, infrastructure_pid="uid:media:job")
+    await site.client.update_flow_run(gone, infrastructure_pid="media:job")
     await site.until(is_cancelled, gone)
     assert (await site.client.read_flow_run(pending)).state.is_pending()
     assert (await site.client.read_flow_run(cancelling)).state.is_cancelling()
