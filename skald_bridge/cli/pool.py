@@ -96,9 +96,10 @@ def pool(
         int | None, _pods("--grace", "Seconds from SIGTERM to SIGKILL. [default: 30]", least=0)
     ] = None,
 ) -> None:
-    """Create a work pool for nodes, where it is missing; or one for Kubernetes, or change it to what is said here.
+    """Create a work pool, for nodes or for Kubernetes.
 
-    In a pool of type kubernetes each task is a Job, made by `prefect worker start --pool NAME --type kubernetes`.
+    One for nodes is created where it is missing; one for Kubernetes is changed, too, to what is said here. In that each
+    task is a Job, made by `prefect worker start --pool NAME --type kubernetes`.
     """
     check_resource_name("NAME", name)
     given = {
