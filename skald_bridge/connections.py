@@ -6,13 +6,15 @@ together they take half a second.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import SecretStr, ValidationError
 
-from skald_bridge.domain.errors import InvalidInput
+from skald_bridge.domain.errors import InvalidInput, Unavailable
+from skald_bridge.ports import Cluster
 from skald_bridge.settings import Settings
 from skald_bridge.wire.topics import COMMANDS, OURS
 
@@ -113,6 +115,22 @@ def recordings(archive: MongoArchive) -> MongoRecordings:
     from skald_bridge.adapters.mongo_recordings import MongoRecordings
 
     return MongoRecordings(archive)
+
+
+def cluster(kubeconfig: str | None, context: str | None, namespace: str | None) -> Cluster:
+    """The Kubernetes cluster that these or KUBECONFIG name, or the one that this process runs in; not asked yet.
+
+    Raises:
+        Unavailable: the client is not installed, or no cluster is configured.
+        InvalidInput: there is no such context.
+    """
+    if importlib.util.find_spec("kubernetes") is None:
+        raise Unavailable(
+            "Kubernetes' client is not installed.", remedy="pip install 'prefect-skald[kubernetes]'"
+        )
+    from skald_bridge.adapters.kubernetes import connected
+
+    return connected(kubeconfig, context, namespace)
 
 
 def _topics(settings: Settings) -> Topics:

@@ -7,12 +7,11 @@ create_single_process_resources(namespace="default", task_name="task-alpha")
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 from pathlib import Path
 
-from skald_bridge.domain.errors import Unavailable
+from skald_bridge.connections import cluster as cluster_of
 from skald_bridge.ports import Cluster
 from skald_bridge.wire.manifests import Options, Workload, workload
 from skald_bridge.wire.pods import IMAGE, PodOptions
@@ -30,13 +29,7 @@ def connect(
         Unavailable: the client is not installed, or no cluster is configured.
         InvalidInput: there is no such context.
     """
-    if importlib.util.find_spec("kubernetes") is None:
-        raise Unavailable(
-            "Kubernetes' client is not installed.", remedy="pip install 'prefect-skald[kubernetes]'"
-        )
-    from skald_bridge.adapters.kubernetes import connected
-
-    return connected(kubeconfig, context, namespace)
+    return cluster_of(kubeconfig, context, namespace)
 
 
 def create_worker_configmap(

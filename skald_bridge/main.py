@@ -21,6 +21,8 @@ from skald_bridge.adapters.prefect import PrefectEngine
 from skald_bridge.adapters.prefect_pool import ensure_pool as ensure_pool
 from skald_bridge.adapters.prefect_pool import ensure_pools as ensure_pools
 from skald_bridge.adapters.prefect_pool import job_variables as job_variables
+from skald_bridge.adapters.prefect_pool import kubernetes_templates as kubernetes_templates
+from skald_bridge.adapters.prefect_pool import save_kubernetes_pool as save_kubernetes_pool
 from skald_bridge.adapters.sqlite import (
     SqliteArchive,
     SqliteCursor,
@@ -40,6 +42,7 @@ from skald_bridge.ports import Peers
 from skald_bridge.services.bridge import Bridge, Outside, Stores
 from skald_bridge.services.dead_letters import DeadLetters
 from skald_bridge.services.persistent_tasks import revivals
+from skald_bridge.services.pods import Pods
 from skald_bridge.services.relay import Relay
 from skald_bridge.services.relays import (
     recordings_to_mongo,
@@ -138,10 +141,19 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
             period=settings.redis_sync_period,
             relays=relays,
             late=settings.late,
+            pods=_pods(prefect, settings, clock),
             retention=Retention(SqliteRetention(file), cursor, positions, clock, keep, readers)
             if keep
             else None,
         )
+
+
+def _pods(prefect: PrefectEngine, settings: Settings, clock: SystemClock) -> Pods | None:
+    """Raises ``Unavailable`` where no cluster is configured."""
+    if not settings.kubernetes_pools:
+        return None
+    cluster = connections.cluster(None, None, settings.kubernetes_namespace)
+    return Pods(prefect.in_kubernetes, cluster, settings.kubernetes_pools, clock)
 
 
 async def run_bridge(

@@ -90,8 +90,9 @@ class KubernetesCluster:
         )
         return made
 
-    def list(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
-        found = self._call("list", kind, **({"label_selector": selector} if selector else {}))
+    def list(self, kind: str, selector: str = "", fields: str = "") -> list[dict[str, Any]]:
+        asked = {"label_selector": selector, "field_selector": fields}
+        found = self._call("list", kind, **{name: text for name, text in asked.items() if text})
         version = found.get("apiVersion")
         return [{"apiVersion": version, "kind": kind, **item} for item in found["items"]]
 

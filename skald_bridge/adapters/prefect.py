@@ -12,6 +12,7 @@ from skald_bridge.adapters.prefect_connection import Connect
 from skald_bridge.adapters.prefect_hints import HintStream
 from skald_bridge.adapters.prefect_identity import KnownRuns, RunIds, Unreadable, unheard
 from skald_bridge.adapters.prefect_log_pages import LogReader
+from skald_bridge.adapters.prefect_pods import KubernetesRuns
 from skald_bridge.adapters.prefect_reading import TaskReader
 from skald_bridge.adapters.prefect_types import TaskTypeReader
 from skald_bridge.adapters.prefect_update import HotUpdates
@@ -31,6 +32,8 @@ class PrefectEngine:
         choice = DeploymentChoice(self._api, reader)
         commands = TaskCommands(self._api, runs, reader, choice)
         self._updates = HotUpdates(self._api, runs, reader, commands)
+        self.in_kubernetes = KubernetesRuns(self._api, reader, commands)
+        """What looks after pods asks and tells."""
         artifacts = ArtifactReader(self._api, runs)
         logs = LogReader(self._api, runs)
 

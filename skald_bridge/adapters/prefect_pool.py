@@ -1,11 +1,12 @@
-"""Work pools of type `skald`, made where they are missing."""
+"""Work pools: of type `skald`, made where they are missing; of type `kubernetes`, made or changed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import WorkPool
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import get_current_settings
@@ -15,6 +16,8 @@ from skald_bridge.adapters.prefect_client import plainly
 from skald_bridge.adapters.prefect_reading import POOL_TYPE
 from skald_bridge.domain.errors import Rejected
 from skald_work_pools.job import pool_variables
+from skald_work_pools.kubernetes_job import POOL_TYPE as KUBERNETES
+from skald_work_pools.kubernetes_pool import KubernetesPool, base_job_template, changes
 
 
 async def ensure_pool(name: str) -> bool:
@@ -62,6 +65,50 @@ async def job_variables(names: Iterable[str]) -> dict[str, list[str]]:
     except Exception as error:
         raise _translated(error) from error
     return {pool.name: pool_variables(pool.base_job_template) for pool in pools if pool.type == POOL_TYPE}
+
+
+async def save_kubernetes_pool(name: str, pool: KubernetesPool) -> list[str] | None:
+    """Create the pool, or let it have this template; returns what changed, a line each, ``None`` for a new one.
+
+    Raises:
+        Rejected: a pool of that name has another type.
+        Unavailable: the API does not answer.
+    """
+    template = base_job_template(pool)
+    try:
+        async with get_client() as client:
+            try:
+                found = await client.read_work_pool(name)
+            except ObjectNotFound:
+                await client.create_work_pool(
+                    WorkPoolCreate(name=name, type=KUBERNETES, base_job_template=template)
+                )
+                return None
+            if found.type != KUBERNETES:
+                raise Rejected(
+                    f"The work pool {name} has the type {found.type}, not {KUBERNETES}.",
+                    remedy=f"Name another; or delete it, prefect work-pool delete {name}, and it is made.",
+                )
+            changed = changes(found.base_job_template, template)
+            if changed:
+                await client.update_work_pool(name, WorkPoolUpdate(base_job_template=template))
+            return changed
+    except Exception as error:
+        raise _translated(error) from error
+
+
+async def kubernetes_templates(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The base job templates of those pools that are of type kubernetes, whoever made them.
+
+    Raises:
+        Unavailable: the API does not answer.
+    """
+    try:
+        async with get_client() as client:
+            pools = [await client.read_work_pool(name) for name in names]
+    except Exception as error:
+        raise _translated(error) from error
+    return {pool.name: pool.base_job_template for pool in pools if pool.type == KUBERNETES}
 
 
 async def _read_or_create(client: PrefectClient, name: str) -> WorkPool | None:

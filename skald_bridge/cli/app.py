@@ -34,7 +34,7 @@ COMMANDS = {
     "types": (f"{_HERE}.types:types", "List task types, or show one: its fields, needs, deployments."),
     "nodes": (f"{_HERE}.nodes:nodes", "List nodes: what they have, what they run."),
     "node": (f"{_HERE}.node:node", "Run a node on this machine."),
-    "pool": (f"{_HERE}.pool:pool", "Create a work pool for nodes, where it is missing."),
+    "pool": (f"{_HERE}.pool:pool", "Create a work pool, for nodes or for Kubernetes."),
     "bridge": (f"{_HERE}.bridge:bridge", "Run the bridge: states to journal, pulse and archive; REST."),
     "run": (f"{_HERE}.run:run", "Run a Skalds YAML file: as edge, node or single process."),
     "deploy": (f"{_HERE}.deploy:deploy", "Deploy the flows of a folder, or those of this package."),

@@ -22,6 +22,7 @@ from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected
 
 _TOLD = 8
 """Lines of Prefect's text that are shown when it fails."""
+_UNKNOWN: Mapping[str, Any] = {"flow": "?", "needs": {}}
 
 
 def deploy(
@@ -40,17 +41,19 @@ def deploy(
     """Deploy the flows of a folder, or those of this package.
 
     It is `prefect deploy`, without questions; a flow that cannot be imported is an error and deploys nothing.
-    Work pools that are missing are made, for nodes. Which nodes find the code: docs/deploying.md.
+    Work pools that are missing are made, for nodes. Which nodes find the code: docs/deploying.md. In a pool of type
+    kubernetes a task type's needs become a pod's resources.
     """
     settings = invocation(context).settings()
     url = connect(settings)
     names = name or []
     with ExitStack() as stack:
         place = folder if folder is not None else _ours(Path(stack.enter_context(_scratch())))
-        _deploy(place, names, url, ours=folder is None, verbose=verbose)
+        scratch = Path(stack.enter_context(_scratch()))
+        _deploy(place, names, url, scratch, ours=folder is None, verbose=verbose)
 
 
-def _deploy(place: Path, names: Sequence[str], url: str, *, ours: bool, verbose: bool) -> None:
+def _deploy(place: Path, names: Sequence[str], url: str, scratch: Path, *, ours: bool, verbose: bool) -> None:
     of = "this package" if ours else str(place)
     say(f"deploying from {of} to {url}")
     from skald_bridge.modes import prefect_yaml
@@ -59,9 +62,11 @@ def _deploy(place: Path, names: Sequence[str], url: str, *, ours: bool, verbose:
     data = _read(file)
     wanted = prefect_yaml.chosen(prefect_yaml.entries(data, str(file)), names)
     flows = _examine(place, [entry.entrypoint for entry in wanted if entry.entrypoint])
-    _check_pools(wanted)
+    pods = _check_pools(wanted, flows)
     which = [word for one in names for word in ("--name", one)] if names else ["--all"]
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", *which]
+    if pods:
+        command += ["--prefect-file", str(_written(scratch, prefect_yaml.with_job_variables(data, pods)))]
     done = subprocess.run(
         command,
         cwd=place,
@@ -80,15 +85,16 @@ def _deploy(place: Path, names: Sequence[str], url: str, *, ours: bool, verbose:
         )
     where = "each node's installation" if ours else _where(data)
     rows = [
-        [f"{flows.get(entry.entrypoint, '?')}/{entry.name}", entry.pool or "?", where] for entry in wanted
+        [f"{flows.get(entry.entrypoint, _UNKNOWN)['flow']}/{entry.name}", entry.pool or "?", where]
+        for entry in wanted
     ]
     console().print(
         table(["DEPLOYMENT", "POOL", "CODE FROM"], [[plain(cell) for cell in row] for row in rows])
     )
 
 
-def _examine(place: Path, entrypoints: Sequence[str]) -> dict[str, str]:
-    """Flow names by entrypoint; warnings of their code are told.
+def _examine(place: Path, entrypoints: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """What was found by entrypoint, ``flow`` and ``needs`` among it; warnings of their code are told.
 
     Raises:
         InvalidInput: a flow cannot be loaded.
@@ -113,7 +119,7 @@ def _examine(place: Path, entrypoints: Sequence[str]) -> dict[str, str]:
     for each in found:
         for warning in each["warnings"]:
             say(f"warning: {each['entrypoint']}: {warning}")
-    return {each["entrypoint"]: each["flow"] for each in found}
+    return {each["entrypoint"]: each for each in found}
 
 
 def _wrong(found: Mapping[str, Any]) -> str:
@@ -121,25 +127,32 @@ def _wrong(found: Mapping[str, Any]) -> str:
     return f"{found['entrypoint']}: {found['error']}{at}"
 
 
-def _check_pools(wanted: Sequence[Any]) -> None:
-    """Make the pools that are missing.
+def _check_pools(wanted: Sequence[Any], flows: Mapping[str, Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Make the pools that are missing; returns the job variables of entries whose pools are Kubernetes', by place.
 
     Raises:
-        InvalidInput: an entry says something that Prefect would drop without a word.
+        InvalidInput: an entry says something that Prefect would drop without a word, or needs what no pod can have.
     """
-    from skald_bridge.main import ensure_pools, job_variables
+    from skald_bridge.main import ensure_pools, job_variables, kubernetes_templates
     from skald_bridge.modes import prefect_yaml
+    from skald_work_pools.job import pool_variables
+    from skald_work_pools.needs import Needs
 
     pools = sorted({entry.pool for entry in wanted if entry.pool})
     for made in asyncio.run(ensure_pools(pools)):
         say(f"created work pool {made}, type skald")
-    known = asyncio.run(job_variables(pools))
+    templates = asyncio.run(kubernetes_templates(pools))
+    known = asyncio.run(job_variables(pools)) | {
+        pool: [*pool_variables(template), *Needs.model_fields] for pool, template in templates.items()
+    }
     unheard = [line for entry in wanted for line in prefect_yaml.ignored(entry, known.get(entry.pool))]
     if unheard:
         raise InvalidInput(
             "\n".join(["Prefect would ignore this, so nothing was deployed:", *unheard]),
             remedy="Write the needs as job variables, or leave them to the flow's @task_type.",
         )
+    declared = {entrypoint: found["needs"] for entrypoint, found in flows.items()}
+    return prefect_yaml.for_kubernetes(wanted, declared, templates)
 
 
 def _read(file: Path) -> Any:
@@ -182,5 +195,12 @@ def _ours(scratch: Path) -> Path:
         data = yaml.safe_load((flows_root() / "prefect.yaml").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NotFound(str(error)) from error
-    (scratch / "prefect.yaml").write_text(yaml.safe_dump(as_installed(data)), encoding="utf-8")
-    return scratch
+    return _written(scratch, as_installed(data)).parent
+
+
+def _written(scratch: Path, data: Mapping[str, Any]) -> Path:
+    import yaml
+
+    file = scratch / "prefect.yaml"
+    file.write_text(yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return file

@@ -81,17 +81,17 @@ def built(file: Path, given: dict[str, Any]) -> list[Workload]:
 
     entries = _chosen(read_entries(file), given["task"] or [], file)
     declared = _declared(entries, given["imports"] or [], file)
-    secrets = _pairs(given["secret"], "--secret", "NAME=SECRET:KEY")
+    secrets = pairs(given["secret"], "--secret", "NAME=SECRET:KEY")
     options = [
         Options(
             PodOptions(
                 image=given["image"],
                 needs=_needs(needs, given),
                 gpus=Gpus(given["gpu_resource"], given["gpu_model"], given["gpu_label"]),
-                shared_memory=_size("--shm", given["shm"]) or 0,
-                environment=_pairs(given["env"], "--env", "NAME=VALUE"),
-                secrets={name: _secret(name, text) for name, text in secrets.items()},
-                node_selector=_pairs(given["node_selector"], "--node-selector", "KEY=VALUE"),
+                shared_memory=size("--shm", given["shm"]) or 0,
+                environment=pairs(given["env"], "--env", "NAME=VALUE"),
+                secrets={name: secret_ref(name, text) for name, text in secrets.items()},
+                node_selector=pairs(given["node_selector"], "--node-selector", "KEY=VALUE"),
                 grace=given["grace"],
                 probes=given["probes"],
             ),
@@ -130,13 +130,13 @@ def _declared(entries: Sequence[Entry], imports: Sequence[str], file: Path) -> l
 
 
 def _needs(declared: Needs, given: dict[str, Any]) -> Needs:
-    changes: dict[str, Any] = {"cpus": given["cpus"], "memory": _size("--memory", given["memory"])}
+    changes: dict[str, Any] = {"cpus": given["cpus"], "memory": size("--memory", given["memory"])}
     if given["gpu"] is not None:
         changes |= {"gpus": given["gpu"], "gpu_memory": 0, "nvenc": 0, "nvdec": 0}
     return declared.overridden_by(changes)
 
 
-def _size(option: str, text: str | None) -> int | None:
+def size(option: str, text: str | None) -> int | None:
     from skald_work_pools.needs import parse_size
 
     if text is None:
@@ -147,7 +147,7 @@ def _size(option: str, text: str | None) -> int | None:
         raise InvalidInput(f"{option}: {error}.", remedy=f"Write such as {option} 2GiB.") from error
 
 
-def _pairs(words: Sequence[str] | None, option: str, form: str) -> dict[str, str]:
+def pairs(words: Sequence[str] | None, option: str, form: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for word in words or ():
         name, equals, text = word.partition("=")
@@ -159,7 +159,7 @@ def _pairs(words: Sequence[str] | None, option: str, form: str) -> dict[str, str
     return found
 
 
-def _secret(name: str, text: str) -> tuple[str, str]:
+def secret_ref(name: str, text: str) -> tuple[str, str]:
     secret, colon, key = text.partition(":")
     if not (secret and colon and key):
         raise InvalidInput(

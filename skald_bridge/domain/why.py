@@ -10,6 +10,7 @@ from skald_bridge.domain.dependencies import HELD, of_labels
 from skald_bridge.domain.facts import Node, Task
 from skald_bridge.domain.ids import short
 from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.domain.pods import in_pod
 
 NODE_POOL_TYPE = "skald"
 _HOLDS_SLOT = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateType.PAUSED)
@@ -58,12 +59,15 @@ def reasons(
     where = f" on node {task.node}" if task.node else ""
     said = f": {state.message}" if state.message else "."
     match state.type:
+        case StateType.PENDING if waiting.pool is not None and waiting.pool.type != NODE_POOL_TYPE:
+            return [f"A worker of type {waiting.pool.type} has taken it and is starting it{said}"]
         case StateType.PENDING:
             return [f"A node has taken it and is starting it{where}{said}"]
         case StateType.RUNNING:
-            lost = task.node is not None and not any(n.online for n in nodes if n.id == task.node)
+            ours = task.node is not None and not in_pod(task.node)
+            lost = ours and not any(n.online for n in nodes if n.id == task.node)
             silent = [f"Its node {task.node} is silent; the task may be lost."] if lost else []
-            return [*silent, f"It runs{where}."]
+            return [*silent, f"It runs in pod {task.node}." if in_pod(task.node) else f"It runs{where}."]
         case StateType.PAUSED:
             return [f"It is {state.name.lower()}{where}; `skald resume {short(task.id)}` lets it go on."]
         case StateType.CANCELLING:

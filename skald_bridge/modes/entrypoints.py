@@ -15,19 +15,25 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skald_work_pools.task_type import declared
+
 if TYPE_CHECKING:
     from prefect import Flow
 
 
 @dataclass(frozen=True)
 class Found:
-    """``flow`` is its name; ``error`` why there is none, at ``where``: FILE:LINE."""
+    """``flow`` is its name; ``error`` why there is none, at ``where``: FILE:LINE.
+
+    ``needs`` are its task type's.
+    """
 
     entrypoint: str
     flow: str = ""
     error: str = ""
     where: str = ""
     warnings: list[str] = field(default_factory=list)
+    needs: dict[str, Any] = field(default_factory=dict)
 
 
 def examine(entrypoint: str) -> Found:
@@ -43,7 +49,9 @@ def examine(entrypoint: str) -> Found:
             text = " ".join(str(cause).split())
             return Found(entrypoint, error=f"{type(cause).__name__}: {text}", where=place(cause))
     said = [str(each.message) for each in heard if each.category is UserWarning]
-    return Found(entrypoint, flow.name, warnings=said)
+    task_type = declared(flow)
+    needs = task_type.needs.not_zero() if task_type is not None else {}
+    return Found(entrypoint, flow.name, warnings=said, needs=needs)
 
 
 def place(error: BaseException) -> str:

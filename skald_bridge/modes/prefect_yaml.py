@@ -9,8 +9,11 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
+from pydantic import ValidationError
+
 from skald_bridge.domain.errors import InvalidInput, NotFound
 from skald_work_pools.job import ignored_variables
+from skald_work_pools.kubernetes_job import CannotGive, job_variables
 from skald_work_pools.needs import Needs
 
 EVERYWHERE = {"prefect.deployments.steps.set_working_directory": {"directory": "/"}}
@@ -28,6 +31,8 @@ class Entry:
     job_variables: Mapping[str, Any] = field(default_factory=dict)
     misplaced: tuple[str, ...] = ()
     """Names of needs that stand where Prefect does not look for them, and where."""
+    place: int = 0
+    """Among the file's deployments."""
 
 
 def entries(data: object, file: str) -> list[Entry]:
@@ -75,6 +80,56 @@ def as_installed(data: Mapping[str, Any]) -> dict[str, Any]:
     return {**data, "pull": [EVERYWHERE], "deployments": moved}
 
 
+def for_kubernetes(
+    wanted: Sequence[Entry],
+    declared: Mapping[str, Mapping[str, Any]],
+    templates: Mapping[str, Mapping[str, Any]],
+) -> dict[int, dict[str, Any]]:
+    """The job variables of those entries whose pools are of type kubernetes, by place.
+
+    ``declared``: needs of task types by entrypoint; ``templates``: base job templates of such pools by name.
+
+    Raises:
+        InvalidInput: what an entry needs is nothing that a pod can have; all such are named, each with its remedy.
+    """
+    found: dict[int, dict[str, Any]] = {}
+    refused: dict[str, str] = {}
+    for entry in wanted:
+        if entry.pool not in templates:
+            continue
+        try:
+            found[entry.place] = job_variables(
+                Needs.model_validate(declared.get(entry.entrypoint, {})),
+                entry.job_variables,
+                templates[entry.pool],
+            )
+        except CannotGive as error:
+            refused[f"deployment {entry.name}, pool {entry.pool}: {error.message}"] = error.remedy
+        except ValidationError as error:
+            first = error.errors()[0]
+            said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            refused[f"deployment {entry.name}: {said}"] = "Correct its job variables."
+    if refused:
+        raise InvalidInput(
+            "\n".join(["Nothing was deployed, for a pod cannot have this:", *refused]),
+            remedy="\n".join(dict.fromkeys(refused.values())),
+        )
+    return found
+
+
+def with_job_variables(data: Mapping[str, Any], variables: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """A prefect.yaml's content with these job variables, by place, instead of its own."""
+    return {
+        **data,
+        "deployments": [
+            {**entry, "work_pool": {**entry["work_pool"], "job_variables": dict(variables[place])}}
+            if place in variables
+            else entry
+            for place, entry in enumerate(data["deployments"])
+        ],
+    }
+
+
 def _entry(given: object, file: str, number: int) -> Entry:
     if not isinstance(given, Mapping):
         raise InvalidInput(
@@ -94,6 +149,7 @@ def _entry(given: object, file: str, number: int) -> Entry:
         _plain(pool.get("name")),
         variables if isinstance(variables, Mapping) else {},
         (*_misplaced(given, "the deployment"), *_misplaced(pool, "work_pool")),
+        number - 1,
     )
 
 

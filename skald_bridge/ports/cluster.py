@@ -27,7 +27,9 @@ class Cluster(Protocol):
         """
         ...
 
-    def list(self, kind: str, selector: str = "") -> list[dict[str, Any]]: ...
+    def list(self, kind: str, selector: str = "", fields: str = "") -> list[dict[str, Any]]:
+        """Those whose labels fit ``selector``, and whose fields fit ``fields``, as far as the kind has such."""
+        ...
 
     def delete(self, kind: str, name: str) -> bool:
         """Ask for its end, and for that of all that depends on it, which takes time; whether it was there."""

@@ -42,6 +42,7 @@ from skald_bridge.services.kafka_commands import KafkaCommands
 from skald_bridge.services.keyed_queue import KeyedQueue
 from skald_bridge.services.loop import Loop, Wake
 from skald_bridge.services.mirror import Mirror
+from skald_bridge.services.pods import Pods
 from skald_bridge.services.recording_collector import RecordingCollector
 from skald_bridge.services.relay import Feed, Relay
 from skald_bridge.services.replays import ReplayRequests, Replays
@@ -104,6 +105,7 @@ class Bridge:
         relays: Sequence[Relay[Any]] = (),
         late: LatePolicy = LatePolicy.FAIL,
         retention: Retention | None = None,
+        pods: Pods | None = None,
     ) -> None:
         """
         Args:
@@ -114,6 +116,7 @@ class Bridge:
             relays: carry what is stored to services elsewhere.
             late: what becomes of tasks after their deadline.
             retention: prunes what ended long ago.
+            pods: looks after runs in Kubernetes.
         """
         self.engine, self.pulse, self.dead_letters, self.relays = engine, pulse, dead_letters, relays
         self._stores, self._clock, self._jitter = stores, clock, jitter
@@ -158,6 +161,8 @@ class Bridge:
         self._duty("deadlines", deadlines.step)
         if retention is not None:
             self._duty("retention", retention.step)
+        if pods is not None:
+            self._duty("pods", pods.step)
         intake = self._document_intake(outside)
         kafka = self._kafka_commands(outside, intake)
         replays = Replays(

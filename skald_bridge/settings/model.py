@@ -145,6 +145,14 @@ class Settings(BaseSettings):
         description="What becomes of tasks past their deadlineDateTime: fail, cancel or ignore.",
     )
 
+    kubernetes_pools: Annotated[Names, NoDecode] = Field(
+        (),
+        description="Work pools of type kubernetes whose Jobs and pods the bridge looks after; see KUBECONFIG.",
+    )
+    kubernetes_namespace: str | None = Field(
+        None, description="Namespace of those Jobs; the kubeconfig's, or the pod's own, when not given."
+    )
+
     kafka_block: str | None = Field(
         None,
         description="Name of a Kafka Cluster block saved in Prefect, instead of KAFKA_HOST and the like.",

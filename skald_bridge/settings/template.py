@@ -23,6 +23,7 @@ _EXAMPLES = {
     "yaml_file": "all_workers.yml",
     "alive_file": "/run/skald-alive",
     "limit": 4,
+    "kubernetes_namespace": "media",
     "log_path": "logs",
     "kafka_block": "events",
     "redis_block": "heartbeats",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skald_bridge.domain.errors import InvalidInput
+from skald_work_pools.kubernetes_job import cpu_quantity, gpu_toleration, quantity
 from skald_work_pools.needs import Needs
 
 Json = dict[str, Any]
@@ -23,7 +24,6 @@ STALE_AFTER = 30
 """Seconds without a touch of the alive file after which a process counts as hung; it is touched every 5."""
 
 _CONFIG_VOLUME = "worker-config"
-_GPU_TAINT = "nvidia.com/gpu"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _FRESH = f"test $(($(date +%s) - $(stat -c %Y {ALIVE_FILE}))) -lt {STALE_AFTER}"
 # The kubelet itself sends SIGTERM to process 1; below a shell or an init nobody else tells the task.
@@ -109,16 +109,8 @@ def pod_spec(task: str, config_map: str, options: PodOptions) -> Json:
     if selector := _node_selector(options):
         spec["nodeSelector"] = selector
     if options.needs.gpus:
-        spec["tolerations"] = [{"key": _GPU_TAINT, "operator": "Exists", "effect": "NoSchedule"}]
+        spec["tolerations"] = [gpu_toleration(options.gpus.resource)]
     return spec
-
-
-def quantity(size: int) -> str:
-    """Bytes as Kubernetes writes them, exact: ``2Gi``, ``1536Mi``, ``1000``."""
-    for unit, factor in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
-        if size and size % factor == 0:
-            return f"{size // factor}{unit}"
-    return str(size)
 
 
 def _image(image: str) -> str:
@@ -161,7 +153,7 @@ def _resources(options: PodOptions) -> Json:
     requests: Json = {}
     limits: Json = {}
     if needs.cpus:
-        requests["cpu"] = f"{max(1, round(needs.cpus * 1000))}m" if needs.cpus % 1 else f"{needs.cpus:.0f}"
+        requests["cpu"] = cpu_quantity(needs.cpus)
     if needs.memory:
         requests["memory"] = limits["memory"] = quantity(needs.memory)
     if needs.gpus:

@@ -102,3 +102,12 @@ def test_a_silent_node_is_named_first() -> None:
     assert (
         reasons(found, Waiting(CPU), [ONLINE], [], NOW)[0] == "Its node n2 is silent; the task may be lost."
     )
+
+
+def test_a_task_in_a_pod_is_where_its_pod_is() -> None:
+    pods = Waiting(replace(CPU, name="pods", type="kubernetes"))
+    found = replace(task(StateType.RUNNING), node=NodeId("k8s/media/p"))
+    assert reasons(found, pods, [ONLINE], [], NOW) == ["It runs in pod k8s/media/p."]
+    stuck = task(StateType.PENDING, message="Pod p: it cannot be scheduled")
+    said = "A worker of type kubernetes has taken it and is starting it: Pod p: it cannot be scheduled"
+    assert reasons(stuck, pods, [ONLINE], [], NOW) == [said]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from skald_bridge.domain.errors import InvalidInput
-from skald_bridge.wire.pods import Gpus, PodOptions, pod_spec, quantity
+from skald_bridge.wire.pods import Gpus, PodOptions, pod_spec
+from skald_work_pools.kubernetes_job import quantity
 from skald_work_pools.needs import Needs
 
 
