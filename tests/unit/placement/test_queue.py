@@ -45,8 +45,8 @@ def test_priority_goes_first_then_age_and_age_overtakes_priority() -> None:
     for task, priority, at in (("old", 0, 1), ("older", 0, 0.5), ("high", 1, 2), ("late", 1, 12)):
         waits(queue, asks(task, priority=priority), at)
     assert order(queue) == ["high", "older", "old", "late"]
-    assert queue.reprioritise("late", 9, after(12))
-    assert not queue.reprioritise("nobody", 9, after(12))
+    assert queue.reprioritise("late", 9)
+    assert not queue.reprioritise("nobody", 9)
     assert order(queue)[0] == "late"
     fleet.report(worker("a", 1), 0, after(9))
     fleet.release("running", after(12))
@@ -64,6 +64,17 @@ def test_a_task_is_answered_as_it_stands() -> None:
     assert queue.submit(asks("1"), after(1)) == grant
     assert waits(queue, asks("2"), 1) == waits(queue, asks("2"), 5)
     assert waits(queue, asks("2")).reason == "no member of the fleet has room for it now"
+
+
+def test_who_starts_while_another_is_submitted_is_told_by_the_next_pump() -> None:
+    fleet = fleet_of(worker("a", 1))
+    queue = queue_of(fleet)
+    starts(queue, asks("1"))
+    waits(queue, asks("2"))
+    fleet.release("1", NOW)
+    waits(queue, asks("3"))
+    assert pumped(queue) == ["2"]
+    assert pumped(queue) == []
 
 
 def test_what_could_never_be_placed_is_refused_and_holds_up_nobody() -> None:

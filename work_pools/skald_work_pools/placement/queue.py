@@ -51,6 +51,7 @@ class Queue:
         self._entries: dict[str, _Entry] = {}
         self._alike: dict[Hashable, list[tuple[float, str]]] = {}
         self._deadlines: list[tuple[datetime, str]] = []
+        self._answers: dict[str, Grant | Refusal] = {}
 
     def submit(self, request: Request, now: datetime) -> Grant | Waiting | Refusal:
         """Take the task in; it is granted at once where nobody ahead of it wants the place.
@@ -62,9 +63,9 @@ class Queue:
             return grant
         if request.task not in self._entries:
             self._put(request, now)
-            for answer in self.pump(now):
-                if answer.task == request.task:
-                    return answer
+            self._advance(now)
+            if (answer := self._answers.pop(request.task, None)) is not None:
+                return answer
             if not self._fleet.could_ever(request):
                 self.withdraw(request.task)
                 return Refusal(request.task, NEVER, never=True)
@@ -73,10 +74,17 @@ class Queue:
     def pump(self, now: datetime) -> tuple[Grant | Refusal, ...]:
         """Place whoever can be placed, in order; to be called when room was gained, and about once a second.
 
-        The refusals are those whose deadline has passed; they wait no more.
+        Answers all that wait no more, unless they were told in ``submit``; the refusals are those whose deadline
+        has passed.
         """
+        self._advance(now)
+        answers = tuple(self._answers.values())
+        self._answers.clear()
+        return answers
+
+    def _advance(self, now: datetime) -> None:
         fleet = self._fleet
-        answers: list[Grant | Refusal] = list(self._overdue(now))
+        self._drop_overdue(now)
         heads = [(self._turn(entry), task) for task, entry in self._first_of_each()]
         heapify(heads)
         blocked: list[str] = []
@@ -88,7 +96,7 @@ class Queue:
                 continue
             answer = fleet.place(entry.request, now, passing=self._behind(turn, blocked))
             if isinstance(answer, Grant):
-                answers.append(answer)
+                self._answers[task] = answer
                 self.withdraw(task)
                 following = self._head(entry.likeness)
                 if following is not None:
@@ -100,7 +108,6 @@ class Queue:
         for task in fleet.apart.holders():
             if task in self._entries and task not in blocked:
                 fleet.apart.let_go(task)
-        return tuple(answers)
 
     def withdraw(self, task: str) -> bool:
         """It waits no more; ``False`` where it did not."""
@@ -108,7 +115,7 @@ class Queue:
         self._fleet.apart.let_go(task)
         return entry is not None
 
-    def reprioritise(self, task: str, priority: int, now: datetime) -> bool:
+    def reprioritise(self, task: str, priority: int) -> bool:
         """Give a waiting task another priority; its age stays. ``False`` where it does not wait.
 
         Raises:
@@ -177,22 +184,22 @@ class Queue:
             fleet.apart.let_go(request.task)
             return
         if hold is not None and is_still_good(hold, fleet):
-            if hold.expected is not None and hold.expected <= now:
-                fleet.apart.hold(forecast(hold, fleet, now))
+            if hold.expected is None or hold.expected <= now:
+                newer = forecast(hold, fleet, now)
+                if newer != hold:
+                    fleet.apart.hold(newer)
             return
         fleet.apart.let_go(request.task)
         if (found := hold_for(request, fleet, now)) is not None:
             fleet.apart.hold(found)
 
-    def _overdue(self, now: datetime) -> list[Refusal]:
-        late = []
+    def _drop_overdue(self, now: datetime) -> None:
         while self._deadlines and self._deadlines[0][0] < now:
             deadline, task = heappop(self._deadlines)
             entry = self._entries.get(task)
             if entry is not None and entry.request.deadline == deadline:
                 self.withdraw(task)
-                late.append(Refusal(task, "its deadline has passed"))
-        return late
+                self._answers[task] = Refusal(task, "its deadline has passed")
 
     def _shown(self, task: str) -> Waiting:
         entry = self._entries[task]
