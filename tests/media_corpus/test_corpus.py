@@ -41,7 +41,7 @@ def test_the_corpus_is_large_and_its_tenth_has_something_of_each_family():
 
 
 @pytest.mark.timeout(DEADLINE, method="signal")
-@pytest.mark.parametrize("recipe", map(_case, ALL if WHOLE else representative(ALL)))
+@pytest.mark.parametrize("recipe", [_case(each) for each in (ALL if WHOLE else representative(ALL))])
 def test_right_or_refused_with_the_reason(recipe, tmp_path):
     video = make(recipe, tmp_path)
     truth = seen(video)
