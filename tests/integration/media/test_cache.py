@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 import uuid
 from collections.abc import Iterator
-from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +17,12 @@ from prefect.flows import load_flow_from_entrypoint
 from redis import Redis
 
 from skald_blocks import RedisCache
-from skald_bridge.authoring.testing import updates
 from skald_bridge.installation.bundled import flows_directory
 from skald_bridge.media.cache_names import cache_key
 from skald_bridge.media.inputs import local_source
 from skald_bridge.media.measure import measure
 from tests.integration.media.inputs import FAST, ffmpeg, pictures, tone
+from tests.integration.media.running import Running
 from tests.services.camera import camera
 from tests.services.footage import bikes, reel
 from tests.services.poll import until
@@ -69,29 +67,6 @@ def seldom(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("camera") / "seldom.h264"
     ffmpeg(*pictures(10), *FAST, "-g", "250", "-bf", "0", "-threads", "1", "-f", "h264", path)
     return path
-
-
-class Running:
-    """A flow on a thread, with updates for it; ``result`` ends the waiting."""
-
-    def __init__(self, flow: Any, attachments: dict[str, Any]) -> None:
-        self.state: Any = None
-        self.feed: Any = None
-        self._ready = threading.Event()
-        run = copy_context().run  # so that the flow, too, talks to the test's server
-        self._thread = threading.Thread(target=run, args=(self._run, flow, attachments), daemon=True)
-        self._thread.start()
-        assert self._ready.wait(30)
-
-    def _run(self, flow: Any, attachments: dict[str, Any]) -> None:
-        with updates() as self.feed:
-            self._ready.set()
-            self.state = flow(attachments, return_state=True)
-
-    def ended(self, seconds: float = 60) -> Any:
-        self._thread.join(seconds)
-        assert not self._thread.is_alive()
-        return self.state
 
 
 def picture(redis: Redis, name: str) -> Image.Image | None:
