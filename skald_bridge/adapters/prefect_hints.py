@@ -34,7 +34,7 @@ class HintStream:
     """Every subscription is one connection: when it breaks, the iterator ends, so that the gap is seen."""
 
     def __init__(self, api: PrefectApi, known: KnownRuns, deployed: Callable[[], None]) -> None:
-        """``deployed`` hears when a deployment has changed."""
+        """``deployed`` hears when a deployment has changed, or may have."""
         self._api = api
         self._known = known
         self._deployed = deployed
@@ -56,6 +56,7 @@ class HintStream:
             except Exception as error:
                 known = self._api.translated(plainly(error))
                 raise known if known is not error else _broken(error) from error
+            self._deployed()  # what was told before this connection was not heard
             yield self._hints(subscriber)
 
     async def _hints(self, subscriber: PrefectEventSubscriber) -> AsyncIterator[Heard]:

@@ -207,7 +207,7 @@ class Bridge:
         listener = Listener(
             self.engine,
             inbox,
-            self._lost,
+            self._unheard,
             still=self.mirror.memory.hear_still,
             recorded=self._collector.hear,
             announced=self._look_at_nodes,
@@ -289,6 +289,11 @@ class Bridge:
         if document is not None:
             await self.mirror.put_again(document)
         await self.mirror.look([task])
+
+    def _unheard(self) -> None:
+        """Whatever was told before the connection was there."""
+        self._lost()
+        self._look_at_nodes()
 
     def _look_at_nodes(self) -> None:
         self.heartbeats.forget_nodes()
