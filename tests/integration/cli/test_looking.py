@@ -134,7 +134,9 @@ def test_ctrl_c_ends_watching_with_130(place: Place) -> None:
     assert process.stdout.readline() == "[]\n"
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (130, "", "")
+    # A busy machine's command may also say what it waits for.
+    said = [line for line in err.splitlines() if not line.startswith("waiting: ")]
+    assert (process.returncode, out, said) == (130, "", [])
 
 
 def test_types_say_fields_needs_and_deployments(place: Place) -> None:
