@@ -49,7 +49,7 @@ docs: $(VENV)/docs.stamp
 # Modules are given to two processes, in the order of tests/conftest.py.
 IN_TWO = -n 2 --dist loadscope --no-loadscope-reorder
 
-# Everything: a quarter of an hour on two cores.
+# Everything: three quarters of an hour on two cores.
 test: check
 	$(VENV)/bin/pytest $(IN_TWO) $(ARGS)
 
