@@ -6,7 +6,7 @@ from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from pydantic import Field
 
-from skald_bridge.authoring import Attachments, Needs, live, only_changing, progress, task_type
+from skald_bridge.authoring import Attachments, Needs, newest_of, progress, task_type
 from skald_bridge.media import fetch
 from skald_bridge.media.cache_names import (
     CacheName,
@@ -59,19 +59,16 @@ class AnalyzeAttachments(Attachments):
 def analyze(attachments: AnalyzeAttachments) -> dict[str, object]:
     """Returns the folder and the findings; ``analysis.json`` there holds the measures as well."""
     log = get_run_logger()
-    settings = (
-        only_changing(live(attachments), "cache_seconds", while_="an analysis runs")
-        if attachments.cache
-        else None
+    settings = newest_of(
+        attachments, "cache_seconds", while_="an analysis runs", when=bool(attachments.cache)
     )
-
-    def every() -> float:
-        return settings.value.cache_seconds if settings is not None else attachments.cache_seconds
-
     with bad_input_is_final():
         store = store_named(attachments.store)
         folder = output_folder(attachments.output, "analyze")
-        with store.scratch() as scratch, kept_in_cache(attachments, every, log.warning) as newest:
+        with (
+            store.scratch() as scratch,
+            kept_in_cache(attachments, lambda: settings().cache_seconds, log.warning) as newest,
+        ):
             found = resolve(attachments.input, store, scratch, redis=attachments.redis)
             local = fetch.to_file(found, scratch, seconds=attachments.seconds)
             facts = probe(local)

@@ -12,9 +12,9 @@ from skald_bridge.authoring import (
     CAN_CHANGE,
     Attachments,
     Needs,
-    Reject,
     all_recorded,
     live,
+    only_changing,
     progress,
     recorded,
     task_type,
@@ -33,8 +33,6 @@ from skald_bridge.media.packet_pictures import PacketPictures
 from skald_bridge.media.recorder import Recorder
 from skald_bridge.media.recording import Recording, Segment
 from skald_bridge.media.stores import bad_input_is_final, output_folder, resolve, store_named
-
-_CHANGEABLE = {"segment_seconds", "cache_seconds"}
 
 
 class RecordAttachments(Attachments):
@@ -88,13 +86,13 @@ def record(attachments: RecordAttachments) -> dict[str, object]:
     A further try of the same task goes on where the one before it stopped.
     """
     log = get_run_logger()
-    settings = live(attachments)
-
-    @settings.on_update
-    def only_lengths_change(new: RecordAttachments) -> None:
-        if new.model_dump(exclude=_CHANGEABLE) != settings.taken.model_dump(exclude=_CHANGEABLE):
-            raise Reject("only segmentSeconds and cacheSeconds can change while a recording runs")
-        log.info("segments are now %g s long", new.segment_seconds)
+    settings = only_changing(
+        live(attachments),
+        "segment_seconds",
+        "cache_seconds",
+        while_="a recording runs",
+        accepted=lambda new: log.info("segments are now %g s long", new.segment_seconds),
+    )
 
     def heard(recording: Recording, text: str) -> None:
         log.info("%s", text)

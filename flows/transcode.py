@@ -8,7 +8,7 @@ from prefect import get_run_logger
 from prefect.artifacts import create_table_artifact
 from pydantic import Field
 
-from skald_bridge.authoring import Attachments, Needs, live, only_changing, progress, task_type
+from skald_bridge.authoring import Attachments, Needs, newest_of, progress, task_type
 from skald_bridge.media import fetch
 from skald_bridge.media.cache_names import (
     CacheName,
@@ -67,19 +67,16 @@ class TranscodeAttachments(Attachments):
 def transcode(attachments: TranscodeAttachments) -> dict[str, object]:
     """Returns the folder and the renditions with their names in the store."""
     log = get_run_logger()
-    settings = (
-        only_changing(live(attachments), "cache_seconds", while_="a transcoding runs")
-        if attachments.cache
-        else None
+    settings = newest_of(
+        attachments, "cache_seconds", while_="a transcoding runs", when=bool(attachments.cache)
     )
-
-    def every() -> float:
-        return settings.value.cache_seconds if settings is not None else attachments.cache_seconds
-
     with bad_input_is_final():
         store = store_named(attachments.store)
         folder = output_folder(attachments.output, "transcode")
-        with store.scratch() as scratch, kept_in_cache(attachments, every, log.warning) as newest:
+        with (
+            store.scratch() as scratch,
+            kept_in_cache(attachments, lambda: settings().cache_seconds, log.warning) as newest,
+        ):
             found = resolve(attachments.input, store, scratch, redis=attachments.redis)
             local = fetch.to_file(found, scratch, seconds=attachments.seconds)
             facts = probe(local)

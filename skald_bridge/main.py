@@ -18,10 +18,9 @@ from skald_bridge.adapters.clock import SystemClock
 from skald_bridge.adapters.grant_file import GrantFile
 from skald_bridge.adapters.memory_pulse import MemoryPulse
 from skald_bridge.adapters.prefect import PrefectEngine
+from skald_bridge.adapters.prefect_pool import base_job_templates as base_job_templates
 from skald_bridge.adapters.prefect_pool import ensure_pool as ensure_pool
 from skald_bridge.adapters.prefect_pool import ensure_pools as ensure_pools
-from skald_bridge.adapters.prefect_pool import job_variables as job_variables
-from skald_bridge.adapters.prefect_pool import kubernetes_templates as kubernetes_templates
 from skald_bridge.adapters.prefect_pool import save_kubernetes_pool as save_kubernetes_pool
 from skald_bridge.adapters.sqlite import (
     SqliteArchive,

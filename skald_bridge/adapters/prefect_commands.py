@@ -133,21 +133,21 @@ class TaskCommands:
         return name
 
     async def release(self, task: TaskId) -> None:
-        await self._propose(task, _scheduled(), "released")
+        await self.propose(task, _scheduled(), "released")
 
     async def fail(self, task: TaskId, reason: str, *, cancelled: bool = False) -> None:
         kind = StateType.CANCELLED if cancelled else StateType.FAILED
-        await self._propose(task, _state(kind, message=reason), "ended")
+        await self.propose(task, state_json(kind, message=reason), "ended")
 
     async def cancel(self, task: TaskId, reason: str | None = None) -> None:
-        await self._propose(task, _state(StateType.CANCELLING, message=reason), "cancelled")
+        await self.propose(task, state_json(StateType.CANCELLING, message=reason), "cancelled")
         last = (await self._reader.history(task))[-2:]
         if [state.type for state in last] == [StateType.SCHEDULED, StateType.CANCELLING]:
             # It waited for a retry: no process is left that would end it.
-            await self._propose(task, _state(StateType.CANCELLED, message=reason), "cancelled")
+            await self.propose(task, state_json(StateType.CANCELLED, message=reason), "cancelled")
 
     async def pause(self, task: TaskId) -> None:
-        await self._propose(task, _paused(), "paused")
+        await self.propose(task, _paused(), "paused")
 
     async def resume(self, task: TaskId) -> None:
         run = await self._runs.run_id(task)
@@ -165,13 +165,14 @@ class TaskCommands:
                 f"Task {task} is {found.state.name}; only a task that has ended can be retried",
                 remedy=f"Wait for its end, or `skald cancel {task}` first.",
             )
-        await self._propose(task, _again(after), "retried")
+        await self.propose(task, _again(after), "retried")
 
     async def propose_again(self, task: TaskId, *, held: bool) -> None:
         """A new attempt of a task that has ended: now, or once it is released."""
-        await self._propose(task, _held() if held else _again(0), "retried")
+        await self.propose(task, _held() if held else _again(0), "retried")
 
-    async def _propose(self, task: TaskId, state: dict[str, Any], done: str) -> None:
+    async def propose(self, task: TaskId, state: dict[str, Any], done: str) -> None:
+        """Raises ``Rejected``, "cannot be DONE", where Prefect does not accept the state."""
         run = await self._runs.run_id(task)
         # A proposal that reaches the server twice is known by this.
         state["state_details"] |= {"flow_run_id": run, "transition_id": str(uuid4())}
@@ -193,7 +194,7 @@ def _accepted(result: Mapping[str, Any], task: TaskId, done: str) -> None:
     raise Rejected(f"Task {task} cannot be {done}: {reason}", remedy=f"`skald task {task}` shows its state.")
 
 
-def _state(
+def state_json(
     kind: StateType, name: str | None = None, message: str | None = None, **details: Any
 ) -> dict[str, Any]:
     """A state as Prefect's JSON; without a name it gets its type's."""
@@ -201,7 +202,7 @@ def _state(
 
 
 def _scheduled(after: timedelta = timedelta(), name: str | None = None) -> dict[str, Any]:
-    return _state(StateType.SCHEDULED, name, scheduled_time=(datetime.now(UTC) + after).isoformat())
+    return state_json(StateType.SCHEDULED, name, scheduled_time=(datetime.now(UTC) + after).isoformat())
 
 
 def _again(seconds: float) -> dict[str, Any]:
@@ -216,7 +217,7 @@ def _held() -> dict[str, Any]:
 def _paused() -> dict[str, Any]:
     """It keeps its process, and does not end by itself."""
     until = datetime.now(UTC) + _PAUSED_FOR
-    return _state(StateType.PAUSED, pause_timeout=until.isoformat(), pause_reschedule=False)
+    return state_json(StateType.PAUSED, pause_timeout=until.isoformat(), pause_reschedule=False)
 
 
 def _is_cancelled(result: Mapping[str, Any]) -> bool:

@@ -6,12 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 from skald_bridge.adapters.prefect_api import PrefectApi
-from skald_bridge.adapters.prefect_commands import TaskCommands
+from skald_bridge.adapters.prefect_commands import TaskCommands, state_json
 from skald_bridge.adapters.prefect_reading import TaskReader
-from skald_bridge.domain.errors import Rejected
 from skald_bridge.domain.facts import Task
 from skald_bridge.domain.ids import NodeId
 from skald_bridge.domain.lifecycle import TERMINAL, StateType
@@ -25,6 +23,7 @@ class KubernetesRuns:
     def __init__(self, api: PrefectApi, reader: TaskReader, commands: TaskCommands) -> None:
         self._api = api
         self._reader = reader
+        self._commands = commands
         self.fail = commands.fail
 
     async def in_pools(self, pools: Sequence[str], namespace: str, cancelled_since: datetime) -> list[Task]:
@@ -47,7 +46,9 @@ class KubernetesRuns:
         return found
 
     async def reschedule(self, task: Task, reason: str) -> None:
-        await self._offer(task, StateType.SCHEDULED, None, reason, scheduled_time=_now())
+        await self._commands.propose(
+            task.id, state_json(StateType.SCHEDULED, message=reason, scheduled_time=_now()), "rescheduled"
+        )
 
     async def say(self, task: Task, text: str, state: str | None) -> None:
         if text not in {message for _, message in await self._reader.node_log(task.id)}:
@@ -61,25 +62,10 @@ class KubernetesRuns:
             await self._api.call("POST", "/logs/", [entry])
         if state is not None and task.state is not None and task.state.name != state:
             # From one Pending state to another Prefect lets a run go where the name is another.
-            await self._offer(task, StateType.PENDING, state, text)
+            await self._commands.propose(task.id, state_json(StateType.PENDING, state, text), f"made {state}")
 
     async def place(self, task: Task, executor: NodeId) -> None:
         await self._api.call("PATCH", f"/flow_runs/{task.run}/labels", {NODE_LABEL: executor})
-
-    async def _offer(
-        self, task: Task, kind: StateType, name: str | None, message: str, **details: Any
-    ) -> None:
-        details |= {"flow_run_id": task.run, "transition_id": str(uuid4())}
-        state = {"type": kind.value, "name": name, "message": message, "state_details": details}
-        try:
-            result = await self._api.send(
-                "POST", f"/flow_runs/{task.run}/set_state", {"state": state, "force": False}
-            )
-        except Exception as error:
-            raise self._api.translated(error) from error
-        if result["status"] != "ACCEPT":
-            reason = (result.get("details") or {}).get("reason")
-            raise Rejected(f"Task {task.id} does not become {name or kind}: {reason}")
 
     async def _in_pools(self, pools: Sequence[str], wanted: Mapping[str, Any]) -> list[Any]:
         body = {"flow_runs": wanted, "work_pools": {"name": {"any_": list(pools)}}, "sort": "ID_DESC"}

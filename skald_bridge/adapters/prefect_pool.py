@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from prefect.client.orchestration import PrefectClient, get_client
@@ -15,7 +16,6 @@ from skald_bridge.adapters.prefect_api import translated
 from skald_bridge.adapters.prefect_client import plainly
 from skald_bridge.adapters.prefect_reading import POOL_TYPE
 from skald_bridge.domain.errors import Rejected
-from skald_work_pools.job import pool_variables
 from skald_work_pools.kubernetes_job import POOL_TYPE as KUBERNETES
 from skald_work_pools.kubernetes_pool import KubernetesPool, base_job_template, changes
 
@@ -27,11 +27,8 @@ async def ensure_pool(name: str) -> bool:
         Rejected: a pool of that name has another type.
         Unavailable: the API does not answer.
     """
-    try:
-        async with get_client() as client:
-            found = await _read_or_create(client, name)
-    except Exception as error:
-        raise _translated(error) from error
+    async with _client() as client:
+        found = await _read_or_create(client, name)
     if found is not None and found.type != POOL_TYPE:
         raise Rejected(
             f"The work pool {name} has the type {found.type}, not {POOL_TYPE}.",
@@ -46,25 +43,19 @@ async def ensure_pools(names: Iterable[str]) -> list[str]:
     Raises:
         Unavailable: the API does not answer.
     """
-    try:
-        async with get_client() as client:
-            return [name for name in names if await _read_or_create(client, name) is None]
-    except Exception as error:
-        raise _translated(error) from error
+    async with _client() as client:
+        return [name for name in names if await _read_or_create(client, name) is None]
 
 
-async def job_variables(names: Iterable[str]) -> dict[str, list[str]]:
-    """The job variables of those pools that are of type skald.
+async def base_job_templates(names: Iterable[str]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Types and base job templates of the pools.
 
     Raises:
         Unavailable: the API does not answer.
     """
-    try:
-        async with get_client() as client:
-            pools = [await client.read_work_pool(name) for name in names]
-    except Exception as error:
-        raise _translated(error) from error
-    return {pool.name: pool_variables(pool.base_job_template) for pool in pools if pool.type == POOL_TYPE}
+    async with _client() as client:
+        pools = [await client.read_work_pool(name) for name in names]
+    return {pool.name: (pool.type, pool.base_job_template) for pool in pools}
 
 
 async def save_kubernetes_pool(name: str, pool: KubernetesPool) -> list[str] | None:
@@ -75,40 +66,33 @@ async def save_kubernetes_pool(name: str, pool: KubernetesPool) -> list[str] | N
         Unavailable: the API does not answer.
     """
     template = base_job_template(pool)
+    async with _client() as client:
+        try:
+            found = await client.read_work_pool(name)
+        except ObjectNotFound:
+            await client.create_work_pool(
+                WorkPoolCreate(name=name, type=KUBERNETES, base_job_template=template)
+            )
+            return None
+        if found.type != KUBERNETES:
+            raise Rejected(
+                f"The work pool {name} has the type {found.type}, not {KUBERNETES}.",
+                remedy=f"Name another; or delete it, prefect work-pool delete {name}, and it is made.",
+            )
+        changed = changes(found.base_job_template, template)
+        if changed:
+            await client.update_work_pool(name, WorkPoolUpdate(base_job_template=template))
+        return changed
+
+
+@asynccontextmanager
+async def _client() -> AsyncIterator[PrefectClient]:
+    """Prefect's own, whose errors are told in this product's words."""
     try:
         async with get_client() as client:
-            try:
-                found = await client.read_work_pool(name)
-            except ObjectNotFound:
-                await client.create_work_pool(
-                    WorkPoolCreate(name=name, type=KUBERNETES, base_job_template=template)
-                )
-                return None
-            if found.type != KUBERNETES:
-                raise Rejected(
-                    f"The work pool {name} has the type {found.type}, not {KUBERNETES}.",
-                    remedy=f"Name another; or delete it, prefect work-pool delete {name}, and it is made.",
-                )
-            changed = changes(found.base_job_template, template)
-            if changed:
-                await client.update_work_pool(name, WorkPoolUpdate(base_job_template=template))
-            return changed
+            yield client
     except Exception as error:
-        raise _translated(error) from error
-
-
-async def kubernetes_templates(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The base job templates of those pools that are of type kubernetes, whoever made them.
-
-    Raises:
-        Unavailable: the API does not answer.
-    """
-    try:
-        async with get_client() as client:
-            pools = [await client.read_work_pool(name) for name in names]
-    except Exception as error:
-        raise _translated(error) from error
-    return {pool.name: pool.base_job_template for pool in pools if pool.type == KUBERNETES}
+        raise translated(plainly(error), str(get_current_settings().api.url)) from error
 
 
 async def _read_or_create(client: PrefectClient, name: str) -> WorkPool | None:
@@ -126,7 +110,3 @@ async def _read_or_create(client: PrefectClient, name: str) -> WorkPool | None:
         except ObjectAlreadyExists:
             return await client.read_work_pool(name)
         return None
-
-
-def _translated(error: Exception) -> Exception:
-    return translated(plainly(error), str(get_current_settings().api.url))

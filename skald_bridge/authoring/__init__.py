@@ -5,7 +5,7 @@ task, too. Nothing here asks a service before user code runs.
 """
 
 from skald_bridge.authoring.attachments import CAN_CHANGE, Attachments
-from skald_bridge.authoring.changing import only_changing
+from skald_bridge.authoring.changing import newest_of, only_changing
 from skald_bridge.authoring.declaration import task_type
 from skald_bridge.authoring.live import Live, Reject
 from skald_bridge.authoring.progress import progress
@@ -23,6 +23,7 @@ __all__ = [
     "all_recorded",
     "flow_from_worker",
     "live",
+    "newest_of",
     "only_changing",
     "progress",
     "recorded",

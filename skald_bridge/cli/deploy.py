@@ -19,6 +19,7 @@ from skald_bridge.cli.connect import connect
 from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.output import console, plain, say, table
 from skald_bridge.domain.errors import InvalidInput, NotFound, Rejected
+from skald_bridge.domain.why import NODE_POOL_TYPE
 
 _TOLD = 8
 """Lines of Prefect's text that are shown when it fails."""
@@ -133,17 +134,22 @@ def _check_pools(wanted: Sequence[Any], flows: Mapping[str, Mapping[str, Any]]) 
     Raises:
         InvalidInput: an entry says something that Prefect would drop without a word, or needs what no pod can have.
     """
-    from skald_bridge.main import ensure_pools, job_variables, kubernetes_templates
+    from skald_bridge.main import base_job_templates, ensure_pools
     from skald_bridge.modes import prefect_yaml
-    from skald_work_pools.job import pool_variables
+    from skald_work_pools import job, kubernetes_job
     from skald_work_pools.needs import Needs
 
     pools = sorted({entry.pool for entry in wanted if entry.pool})
     for made in asyncio.run(ensure_pools(pools)):
         say(f"created work pool {made}, type skald")
-    templates = asyncio.run(kubernetes_templates(pools))
-    known = asyncio.run(job_variables(pools)) | {
-        pool: [*pool_variables(template), *Needs.model_fields] for pool, template in templates.items()
+    found = asyncio.run(base_job_templates(pools))
+    templates = {
+        pool: template for pool, (kind, template) in found.items() if kind == kubernetes_job.POOL_TYPE
+    }
+    known = {
+        pool: [*job.pool_variables(template), *(Needs.model_fields if pool in templates else ())]
+        for pool, (kind, template) in found.items()
+        if pool in templates or kind == NODE_POOL_TYPE
     }
     unheard = [line for entry in wanted for line in prefect_yaml.ignored(entry, known.get(entry.pool))]
     if unheard:
@@ -151,7 +157,7 @@ def _check_pools(wanted: Sequence[Any], flows: Mapping[str, Mapping[str, Any]]) 
             "\n".join(["Prefect would ignore this, so nothing was deployed:", *unheard]),
             remedy="Write the needs as job variables, or leave them to the flow's @task_type.",
         )
-    declared = {entrypoint: found["needs"] for entrypoint, found in flows.items()}
+    declared = {entrypoint: flow["needs"] for entrypoint, flow in flows.items()}
     return prefect_yaml.for_kubernetes(wanted, declared, templates)
 
 

@@ -20,13 +20,11 @@ _GATHERED = 0.01
 
 
 class _Waiter:
-    """``hopes``: no worker could ever take it yet; it is in no queue."""
-
-    __slots__ = ("answer", "asking", "hopes", "kept", "request")
+    __slots__ = ("answer", "asking", "kept", "request")
 
     def __init__(self, request: Request, answer: asyncio.Future[Outcome]) -> None:
         self.request, self.answer = request, answer
-        self.asking, self.kept, self.hopes = 0, 0.0, False
+        self.asking, self.kept = 0, 0.0
 
 
 class WaitingLine:
@@ -39,6 +37,7 @@ class WaitingLine:
         self._queue = Queue(fleet)
         self._waiters: dict[str, _Waiter] = {}
         self._hoping: dict[str, _Waiter] = {}
+        """Those that no worker could ever take yet; they are in no queue."""
         self._looking: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -85,7 +84,7 @@ class WaitingLine:
     def placed(self, task_id: str, outcome: Granted) -> None:
         """Nobody waits for a place of this task any longer."""
         if (waiter := self._waiters.get(task_id)) is not None:
-            self._end(waiter, replace(outcome, queued=True))
+            self._end(waiter, outcome)
 
     def leave(self, task_id: str) -> bool:
         """Whether it waited; who asks for it hears that there is no worker."""
@@ -124,7 +123,7 @@ class WaitingLine:
         for task in [each for each in self._waiters if self._fleet.grant(each) is not None]:
             grant = self._fleet.grant(task)
             assert grant is not None
-            self.placed(task, self._granted(grant))
+            self.placed(task, replace(self._granted(grant), queued=True))
 
     def _position(self, task_id: str) -> int:
         order = [*(each.request.task for each in self._queue.waiting()), *self._hoping]

@@ -94,7 +94,6 @@ class Poller:
                     started.append(waiting.run)
                 else:
                     self._left_some |= not answer.permanent
-                self._wake.some_wait = self._left_some or bool(self._backlog)
         finally:
             self._wake.some_wait = self._left_some or bool(self._backlog)
             self._admission.let_go()
