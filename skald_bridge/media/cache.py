@@ -68,11 +68,22 @@ class Stored:
 
 
 class Cache:
-    """A connection to one Redis, made at the first command; every answer is waited for 3 s at most."""
+    """A connection to one Redis, made at the first command; every answer is waited for 3 s at most.
+
+    Asked once more only at once, where the server has closed an idle connection: redis-py by itself would try for
+    up to ten seconds, also after a wrong password.
+    """
 
     def __init__(self, where: RedisCache) -> None:
+        from redis.backoff import NoBackoff
+        from redis.exceptions import ConnectionError as ConnectionLost
+        from redis.retry import Retry
+
         self._client: Redis = where.get_client(
-            decode_responses=False, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS
+            decode_responses=False,
+            socket_timeout=_ANSWER_SECONDS,
+            socket_connect_timeout=_ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionLost,)),
         )
         self._place = f"{where.host}:{where.port}"
         self._each = True

@@ -82,6 +82,8 @@ class Newest:
             self._closing = time.monotonic()
             self._condition.notify_all()
         self._thread.join(_LAST_WORDS)
+        if self._thread.is_alive():
+            self._warn(f"the newest picture may not be in the cache: it took longer than {_LAST_WORDS:g} s")
 
     def waited(self) -> float | None:
         """Seconds since a picture was offered; ``None`` if none was."""

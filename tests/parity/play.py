@@ -164,7 +164,7 @@ class Play:
 
     def _wait_for_file(self, path: Path) -> None:
         try:
-            until(path.exists, self.seconds, "")
+            until(lambda: _written(path), self.seconds, "")
         except AssertionError:
             self._stop(f"{self.runs[-1].label} has left no {path.name} within {self.seconds:g} s")
 
@@ -297,6 +297,15 @@ def _served(folder: Path, script: str, log: Path) -> Iterator[None]:
     finally:
         process.kill()
         process.wait(10)
+
+
+def _written(path: Path) -> bool:
+    """Whether there is a whole file: one that is open for writing is there too, empty."""
+    try:
+        text = path.read_text()
+        return path.suffix != ".json" or json.loads(text) is not None
+    except (OSError, ValueError):
+        return False
 
 
 def _ids(path: Path) -> list[int]:

@@ -17,7 +17,9 @@ from prefect.flows import load_flow_from_entrypoint
 from redis import Redis
 
 from skald_blocks import RedisCache
+from skald_bridge.domain.errors import Unavailable
 from skald_bridge.installation.bundled import flows_directory
+from skald_bridge.media.cache import Cache
 from skald_bridge.media.cache_names import cache_key
 from skald_bridge.media.inputs import local_source
 from skald_bridge.media.measure import measure
@@ -220,6 +222,21 @@ def test_a_frozen_redis_holds_up_no_task(own_redis, name, monkeypatch):
     made = product("record")(asked)
     own_redis.thaw()
     assert made["pictures"] == 250
+    (warning,) = made["warnings"]
+    assert "in the cache" in warning
+
+
+def test_a_wrong_password_is_tried_no_further(tmp_path):
+    with (
+        running_redis(tmp_path / "locked", password="correct-horse") as locked,
+        Redis.from_url(locked.url) as redis,
+    ):
+        refused = Cache(RedisCache(host=locked.host, port=locked.port, password="hunter2"))
+        before = redis.info("stats")["total_connections_received"]
+        with pytest.raises(Unavailable, match="invalid username-password"):
+            refused.write("gate", {"picture": (b"x", 1.0)})
+        # The refused one, and the one more that a closed idle connection may need.
+        assert redis.info("stats")["total_connections_received"] - before in (1, 2)
 
 
 def test_no_password_is_told(server, tmp_path, name, monkeypatch):

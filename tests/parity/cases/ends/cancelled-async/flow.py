@@ -32,8 +32,8 @@ def long() -> None:
 def main(out: str, how: str) -> None:
     if how == "ignore":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Path(out, "seen.json").write_text(json.dumps({"own": os.environ.get("OWN")}))
     try:
+        Path(out, "seen.json").write_text(json.dumps({"own": os.environ.get("OWN")}))
         if how == "task":
             long()
         else:
@@ -44,8 +44,8 @@ def main(out: str, how: str) -> None:
 
 @flow(**HOOKS)
 async def asynchronous(out: str) -> None:
-    Path(out, "seen.json").write_text(json.dumps({"own": os.environ.get("OWN")}))
     try:
+        Path(out, "seen.json").write_text(json.dumps({"own": os.environ.get("OWN")}))
         await asyncio.sleep(200)
     finally:
         Path(out, "finally").touch()

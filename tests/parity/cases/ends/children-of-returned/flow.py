@@ -15,6 +15,11 @@ def started(out: str, number: int) -> None:
         file.write(f"{number} ")
 
 
+def named(out: str) -> bool:
+    child = Path(out, "child")
+    return child.exists() and child.stat().st_size > 0
+
+
 def loop(out: str) -> None:
     started(out, os.getpid())
     while True:
@@ -48,7 +53,7 @@ def start(out: str, how: str) -> None:
         context = multiprocessing.get_context(how)
         context.Process(target=spawned.loop, args=(out,)).start()
     deadline = time.monotonic() + 20
-    while not Path(out, "child").exists() and time.monotonic() < deadline:
+    while not named(out) and time.monotonic() < deadline:
         time.sleep(0.05)
 
 
