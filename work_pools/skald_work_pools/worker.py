@@ -26,7 +26,7 @@ from skald_work_pools.node.server.announcements import first_announcement
 from skald_work_pools.node.server.claim_keeper import ClaimKeeper, take_name
 from skald_work_pools.node.service import NodeService
 from skald_work_pools.node.settings import NodeSettings
-from skald_work_pools.prefect_private import NodeWorker
+from skald_work_pools.prefect_private.worker import NodeWorker
 
 RELEASE_SECONDS = 5.0
 """What giving the name back may take when the node does not come up."""

@@ -98,7 +98,7 @@ def _take_streams(descriptors: list[int]) -> None:
 
 def _serve(channel_fd: int, flags_fd: int, find: Finder, *, ahead: bool = True) -> int:
     """``ahead``: what takes a while is done before the run is known."""
-    from skald_work_pools import prefect_private
+    from skald_work_pools.prefect_private import clients, engines, events, logs
 
     sock = socket.socket(fileno=channel_fd)
     # User code may have set a default timeout.
@@ -106,13 +106,13 @@ def _serve(channel_fd: int, flags_fd: int, find: Finder, *, ahead: bool = True) 
     node = channel.Channel(sock)
     flags = SharedFlags(flags_fd)
     channel.adopt(node)
-    prefect_private.share_ssl_contexts()
-    prefect_private.forward_logs(lambda log: _log(log, node, flags))
-    prefect_private.forward_events(lambda event: node.send(Emitted(event)))
-    prefect_private.install(_host(node, flags))
+    clients.share_ssl_contexts()
+    logs.forward_logs(lambda log: _log(log, node, flags))
+    events.forward_events(lambda event: node.send(Emitted(event)))
+    engines.install(_host(node, flags))
     if ahead:
         with contextlib.suppress(Exception):
-            prefect_private.warm()
+            clients.warm()
     node.send(Warm(os.getpid()))
     request = node.receive()
     if not isinstance(request, Run):
@@ -143,11 +143,11 @@ def _dismissed() -> NoReturn:
 def _run(request: Run, node: channel.Channel, find: Finder) -> int:
     from prefect.client.schemas.objects import FlowRun
 
-    from skald_work_pools import prefect_private
+    from skald_work_pools.prefect_private import clients, execution, hooks
 
     run = FlowRun.model_validate(request.flow_run)
     change_environment({RUN_ID_ENV: str(run.id), **request.env})
-    prefect_private.know_result_storage(UUID(request.result_storage) if request.result_storage else None)
+    clients.know_result_storage(UUID(request.result_storage) if request.result_storage else None)
     try:
         flow = find(request, run)
     except Exception as error:
@@ -155,24 +155,24 @@ def _run(request: Run, node: channel.Channel, find: Finder) -> int:
         _say_broken(node, "the flow could not be loaded: ", error)
         return 1
     if request.hooks:
-        prefect_private.run_hooks(flow, run, request.hooks)
+        hooks.run_hooks(flow, run, request.hooks)
         return 0
     if not request.books:
-        node.send(Hooks([kind for kind in HOOKS if prefect_private.hooks_of(flow, kind)]))
+        node.send(Hooks([kind for kind in HOOKS if hooks.hooks_of(flow, kind)]))
     node.take_updates()
-    prefect_private.execute(flow, run, books=request.books)
+    execution.execute(flow, run, books=request.books)
     return 0
 
 
 def _find(request: Run, run: FlowRun) -> Flow[..., Any]:
     """Where the code is, is known, or Prefect is asked to fetch it."""
-    from skald_work_pools import prefect_private
     from skald_work_pools.node.forked import loading
+    from skald_work_pools.prefect_private.execution import fetch_code
 
     if request.path:
         loading.enter(request.path, dict(os.environ))
         return loading.load(request.entrypoint)
-    place = prefect_private.fetch_code(run)
+    place = fetch_code(run)
     loading.enter(place.folder, place.environment)
     sys.path[1:1] = [entry for entry in place.sys_path if entry not in sys.path]
     return loading.load(place.entrypoint)
@@ -199,9 +199,9 @@ def _log(log: dict[str, Any], node: channel.Channel, flags: SharedFlags) -> None
 
 
 def _host(node: channel.Channel, flags: SharedFlags) -> Any:
-    from skald_work_pools import prefect_private
+    from skald_work_pools.prefect_private import host
 
-    class Host(prefect_private.Host):
+    class Host(host.Host):
         def intent(self) -> str | None:
             return flags.intent
 

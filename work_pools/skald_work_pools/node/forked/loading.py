@@ -118,9 +118,9 @@ def load_to_share(entrypoint: str) -> tuple[Flow[..., Any], list[Finding]]:
 
 def probe(entrypoint: str) -> Loaded:
     """Load under observation, in a process that is thrown away."""
-    from skald_work_pools import prefect_private
     from skald_work_pools.node.forked.inheritance import Look, compare
     from skald_work_pools.node.forked.observing import Observer
+    from skald_work_pools.prefect_private.hooks import hooks_of
 
     package = "" if ".py:" in entrypoint else entrypoint.partition(":")[0].partition(".")[0]
     before, modules = Look.take(), frozenset(sys.modules)
@@ -140,7 +140,7 @@ def probe(entrypoint: str) -> Loaded:
         retries=flow.retries,
         retry_delay=flow.retry_delay_seconds,
         task_type=declared(flow),
-        hooks=tuple(kind for kind in HOOKS if prefect_private.hooks_of(flow, kind)),
+        hooks=tuple(kind for kind in HOOKS if hooks_of(flow, kind)),
         findings=tuple(found),
         reads=observer.reads,
     )

@@ -249,12 +249,12 @@ def import_prefect() -> set[str]:
     changes = interpreter_start.changes(given, os.environ)
     asked = {*changes, *interpreter_start.names_mentioned(by_site)}
     with reads_of_environment(lambda name, _: asked.add(name)):
-        from skald_work_pools import prefect_private
         from skald_work_pools.node.forked import child, loading  # noqa: F401
+        from skald_work_pools.prefect_private import clients, engines, events, execution, hooks, logs  # noqa: F401
 
         loading.changed_by_start = changes
-        prefect_private.share_ssl_contexts()
-        prefect_private.rehearse()
+        clients.share_ssl_contexts()
+        execution.rehearse()
     loading.looked_for_at_start = interpreter_start.found_at_start(sys.modules)
     gc.collect()
     gc.freeze()

@@ -16,7 +16,7 @@ from skald_work_pools.node.server.batch_delivery import deliver
 from skald_work_pools.node.server.event_api import EventApi
 from skald_work_pools.node.server.event_outbox import EventOutbox
 from skald_work_pools.node.server.outgoing_event import OutgoingEvent, outgoing
-from skald_work_pools.prefect_private import EventStream, StreamClosed
+from skald_work_pools.prefect_private.events import EventStream, StreamClosed
 from skald_work_pools.retrying import Backoff
 
 _IDLE = 60.0
