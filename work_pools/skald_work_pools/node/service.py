@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from skald_work_pools import host
 from skald_work_pools.devices import Capacity
 from skald_work_pools.node.context import NodeContext, first_of
 from skald_work_pools.node.lock import NameTaken
+from skald_work_pools.node.loops import Loops
 from skald_work_pools.node.processes.codebases import Codebases
 from skald_work_pools.node.processes.stems import Stems
 from skald_work_pools.node.reconcile.abandoned_runs import AbandonedRuns
@@ -126,7 +127,7 @@ class NodeService:
         self._looked = asyncio.Event()
         self._told_polled = polled
         self._superseded = superseded
-        self._loops: list[asyncio.Task[None]] = []
+        self._loops = Loops()
 
     def wake(self) -> None:
         """Look for work at once."""
@@ -145,14 +146,14 @@ class NodeService:
             self._stillness.watch,
         )
         for run in loops:
-            self._loop(run)
+            self._loops.start(run)
         await insist(self._learn, "default result storage")
         self._context.aside(insist(lambda: self._abandoned.inherit(pool), "runs of an earlier life"))
         self._context.aside(insist(lambda: self._watch.sweep(pool), "the pool's lead"))
-        self._loop(self._until_superseded)
-        self._loop(lambda: self._listener.run(pool.id))
-        self._loop(self._preload)
-        self._loop(self._upkeep)
+        self._loops.start(self._until_superseded)
+        self._loops.start(lambda: self._listener.run(pool.id))
+        self._loops.start(self._preload)
+        self._loops.start(self._upkeep)
 
     async def poll(self) -> list[FlowRun]:
         """Look for work and at the node's own runs; raises ``httpx.HTTPError`` when the server is away."""
@@ -200,7 +201,7 @@ class NodeService:
         await self.admission.drained(self._settings.cancel_grace + 5)
         async with AsyncExitStack() as stack:
             stack.callback(self._nvml.close)
-            stack.push_async_callback(self._cancel_loops)
+            stack.push_async_callback(self._loops.cancel)
             stack.push_async_callback(self._context.stems.close)
             stack.push_async_callback(self._context.codebases.close)
             stack.push_async_callback(self._context.logs.flush)
@@ -209,25 +210,6 @@ class NodeService:
             stack.push_async_callback(self._within(5, self._watch.release))
             await self.admission.cancel()
             await self._context.finish(10.0)
-
-    # -- loops ----------------------------------------------------------------------------------------------
-
-    def _loop(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        async def kept() -> None:
-            while True:
-                try:
-                    await run()
-                    return
-                except Exception:
-                    _log.exception("a part of the node failed; it is started again")
-                    await asyncio.sleep(1)
-
-        self._loops.append(asyncio.create_task(kept()))
-
-    async def _cancel_loops(self) -> None:
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
 
     def _within(self, seconds: float, do: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         async def bounded() -> None:

@@ -2,7 +2,7 @@
 
 Audit hooks and a profile function see it; both stay in this process, which is thrown away afterwards. Only what
 user code does itself counts: a call is its own when the innermost module body on the stack is the user's, and
-no frame on the way is one of the libraries that look around by themselves (``_INNER``).
+no frame on the way is one of the libraries that look around by themselves (``callers``).
 """
 
 from __future__ import annotations
@@ -18,6 +18,14 @@ from datetime import date, datetime
 from types import FrameType
 from typing import Any
 
+from skald_work_pools.node.forked.callers import (
+    INNER,
+    WAITING,
+    Callers,
+    is_import_machinery,
+    place,
+    through_tempfile,
+)
 from skald_work_pools.node.forked.findings import Finding
 from skald_work_pools.node.forked.installed import is_installed
 from skald_work_pools.node.forked.interpreter_start import outranking
@@ -27,21 +35,6 @@ from skald_work_pools.task_type import Start
 
 PER_RUN = frozenset({"PREFECT__FLOW_RUN_ID", "PREFECT__FLOW_RUN_NAME", "CUDA_VISIBLE_DEVICES"})
 """Variables that a process has only once its run is known."""
-_INNER = ("prefect", "pydantic", "pydantic_core", "logging", "importlib", "skald_work_pools", "skald_bridge")
-_WAITING = (
-    "asyncio",
-    "concurrent",
-    "multiprocessing",
-    "queue",
-    "random",
-    "selectors",
-    "socket",
-    "subprocess",
-    "tempfile",
-    "threading",
-    "uuid",
-)
-"""Libraries that read the clock for themselves, and keep it to themselves."""
 _CLOCKS: frozenset[Any] = frozenset(
     {
         time.time,
@@ -79,24 +72,20 @@ _LIVE = ("/proc/", "/sys/")
 
 
 class Observer:
-    """``package`` is the user's although it may be an installed one: the entrypoint's own.
-
-    ``watching`` may be entered once in a process.
-    """
+    """``package``: the user's, see ``Callers``. ``watching`` may be entered once in a process."""
 
     def __init__(self, package: str) -> None:
-        self._package = package
+        self._callers = Callers(package)
         self.reads = Reads()
         self.findings: dict[str, Finding] = {}
         self._tried: set[str] = set()
         self._active = False
-        self._loader = threading.get_ident()
         self._numpy: bytes | None = None
 
     @contextmanager
     def watching(self) -> Generator[None, None, None]:
         self._active = True
-        self._loader = threading.get_ident()
+        self._callers.load_here()
         sys.addaudithook(self._audit)
         with ExitStack() as stack:
             stack.enter_context(looks_at_paths(self._looked_at))
@@ -141,8 +130,6 @@ class Observer:
     def note(self, start: Start, why: str) -> None:
         self.findings.setdefault(why, Finding(start, why))
 
-    # -- what is read ---------------------------------------------------------------------------------------
-
     def _search(self, folders: list[str], names: set[str]) -> None:
         for folder in folders if names else ():
             full = os.path.abspath(folder)
@@ -166,7 +153,7 @@ class Observer:
         if not self._active:
             return
         full = os.path.abspath(os.fsdecode(path))
-        if full.startswith(_LIVE) or is_installed(full) or not self._is_users(frame):
+        if full.startswith(_LIVE) or is_installed(full) or not self._callers.is_users(frame):
             return
 
         def look() -> None:
@@ -180,16 +167,14 @@ class Observer:
         self._inactive(look)
 
     def _read_variable(self, name: str, frame: FrameType) -> None:
-        if self._active and name in PER_RUN and self._is_users(frame, ()):
+        if self._active and name in PER_RUN and self._callers.is_users(frame, ()):
             self.note("late", f"its import reads {name}, which a run brings with it")
 
     def _registered(self, frame: FrameType) -> None:
         """A library's own run in a fork as in a fresh process; what user code cleans up may be a run's own."""
         by_weakref = frame.f_globals.get("__name__") == "weakref"  # finalizers are looked at afterwards
-        if self._active and not by_weakref and self._is_users(frame):
+        if self._active and not by_weakref and self._callers.is_users(frame):
             self.note("late", "its import leaves exit handlers")
-
-    # -- what is done ---------------------------------------------------------------------------------------
 
     def _profile(self, frame: FrameType, event: str, function: Any) -> None:
         if event == "return" and frame.f_code.co_name == "<module>":
@@ -202,10 +187,10 @@ class Observer:
             clock, own = function in _CLOCKS, function in _OWN
         except TypeError:
             return
-        if clock and self._is_users(frame, _INNER + _WAITING):
-            self.note("late", f"its import reads the clock ({self._place(frame)})")
-        elif own and self._is_users(frame):
-            self.note("imported", f"its import asks for what is one process's own ({self._place(frame)})")
+        if clock and self._callers.is_users(frame, INNER + WAITING):
+            self.note("late", f"its import reads the clock ({place(frame)})")
+        elif own and self._callers.is_users(frame):
+            self.note("imported", f"its import asks for what is one process's own ({place(frame)})")
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._active:
@@ -234,15 +219,15 @@ class Observer:
             return
         frame = sys._getframe(2)
         if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND):
-            if _is_import_machinery(frame) or full == os.devnull or not self._is_users(frame):
+            if is_import_machinery(frame) or full == os.devnull or not self._callers.is_users(frame):
                 return
-            if _through_tempfile(frame):
+            if through_tempfile(frame):
                 self.note("imported", "its import makes temporary files")
             else:
                 self.note("late", f"its import writes {full}")
             return
         if full.startswith(_LIVE):
-            if self._is_users(frame):
+            if self._callers.is_users(frame):
                 self.note("late", f"its import reads {full}")
             return
         if full.startswith("/dev/"):
@@ -257,16 +242,16 @@ class Observer:
             return
         full = os.path.abspath(os.fsdecode(path))
         frame = sys._getframe(2)
-        if is_installed(full) or _is_import_machinery(frame) or not self._is_users(frame):
+        if is_installed(full) or is_import_machinery(frame) or not self._callers.is_users(frame):
             return
         self._inactive(lambda: self.reads.folders.setdefault(full, listing(full)))
 
     def _made_folder(self, path: Any) -> None:
         full = os.path.abspath(os.fsdecode(path))
         frame = sys._getframe(2)
-        if _is_import_machinery(frame) or not self._is_users(frame):
+        if is_import_machinery(frame) or not self._callers.is_users(frame):
             return
-        if _through_tempfile(frame):
+        if through_tempfile(frame):
             self.note("imported", "its import makes temporary files")
         else:
             self.reads.kinds[full] = "dir"
@@ -275,45 +260,12 @@ class Observer:
         if event in _TALKS:
             self.note("late", "its import talks to the network")
         elif event in _STARTS_A_PROCESS:
-            if self._is_users(sys._getframe(2)):
+            if self._callers.is_users(sys._getframe(2)):
                 self.note("late", "its import starts a process")
         elif what := _EFFECTS.get(event):
             frame = sys._getframe(2)
-            if self._is_users(frame) and not _through_tempfile(frame):
+            if self._callers.is_users(frame) and not through_tempfile(frame):
                 self.note("late", f"its import {what}")
-
-    # -- whose it is ----------------------------------------------------------------------------------------
-
-    def _is_users(self, frame: FrameType | None, others: tuple[str, ...] = _INNER) -> bool:
-        """Whether user code at import is the cause, not through ``others``; other threads are always its own."""
-        if threading.get_ident() != self._loader:
-            return True
-        while frame is not None:
-            package = str(frame.f_globals.get("__name__")).partition(".")[0]
-            if package in others:
-                return False
-            if frame.f_code.co_name == "<module>":
-                file = frame.f_code.co_filename
-                return package == self._package or not (is_installed(file) or file.startswith("<frozen"))
-            frame = frame.f_back
-        return False
-
-    def _place(self, frame: FrameType | None) -> str:
-        while frame is not None and frame.f_code.co_name != "<module>":
-            frame = frame.f_back
-        return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}" if frame else "?"
-
-
-def _through_tempfile(frame: FrameType | None) -> bool:
-    while frame is not None and frame.f_code.co_name != "<module>":
-        if frame.f_globals.get("__name__") == "tempfile":
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _is_import_machinery(frame: FrameType) -> bool:
-    return frame.f_code.co_filename.startswith("<frozen importlib")
 
 
 def _numpy_state() -> bytes:

@@ -37,6 +37,7 @@ from skald_work_pools.node.runs.deployments import Job
 from skald_work_pools.node.runs.launcher import Launcher
 from skald_work_pools.node.runs.outcomes import Ended
 from skald_work_pools.node.runs.run_finalizer import RunFinalizer
+from skald_work_pools.node.runs.run_request import run_request, state_fields, stored_policy
 
 CALM_AFTER = 10.0
 """Seconds after which a run's labels are written although others are still being started."""
@@ -154,8 +155,6 @@ class RunSupervisor:
             if self._stopping is not None:
                 self._stopping.cancel()
 
-    # -- commands -------------------------------------------------------------------------------------------
-
     def cancel(self) -> None:
         """Prefect has the run Cancelling: end it, user code first."""
         self._stop("cancel")
@@ -226,8 +225,6 @@ class RunSupervisor:
         """Raises ``ZygoteGone`` or ``OSError`` when none can be started; ``None`` when the flow has no such hooks."""
         return await self._launcher.launch_for_hooks(kind)
 
-    # -- start ----------------------------------------------------------------------------------------------
-
     def _learn(self, data: dict[str, Any]) -> None:
         self._data = data
         self.revision = int(data.get("labels", {}).get(REVISION_LABEL, 1))
@@ -250,20 +247,20 @@ class RunSupervisor:
         return await child.exited()
 
     def request(self, state: State[Any]) -> Run:
-        loaded = self._launcher.loaded
-        return Run(
-            flow_run={**self._data, **_state_fields(state)},
-            entrypoint=self.job.plan.entrypoint,
-            path=self.job.plan.codebase.root if self.job.plan.codebase else "",
-            revision=self.revision,
-            env={**self._devices, **({"PREFECT__FLOW_NAME": loaded.name} if loaded and loaded.name else {})},
-            result_storage=self.context.result_storage,
-            books=loaded is not None and not loaded.problem,
+        """What a process is handed for the run in this state."""
+        return run_request(
+            {**self._data, **state_fields(state)},
+            self.job.plan,
+            self._launcher.loaded,
+            self.revision,
+            self._devices,
+            self.context.result_storage,
         )
 
     async def _book(self, child: ChildProcess, pool: str) -> None:
         """What need not precede user code: policy, labels, process id."""
-        policy, loaded = self._policy(), self._launcher.loaded
+        loaded = self._launcher.loaded
+        policy = stored_policy(self.run.empirical_policy, loaded)
         fields: dict[str, Any] = {"infrastructure_pid": str(child.pid)}
         if loaded is not None and loaded.version is not None:
             fields["flow_version"] = loaded.version
@@ -280,20 +277,6 @@ class RunSupervisor:
             await self.context.api.label(self.run.id, self.context.labels(pool))
             if policy is None and not self.over:
                 await self.context.api.patch(self.run.id, fields)
-
-    def _policy(self) -> dict[str, Any] | None:
-        """The run's policy with the flow's retries in it; ``None`` when it has no effect."""
-        loaded, policy = self._launcher.loaded, self.run.empirical_policy
-        retries = policy.retries if policy.retries is not None else (loaded.retries if loaded else None)
-        if not retries:
-            return None
-        delay = policy.retry_delay
-        if delay is None and loaded is not None and isinstance(loaded.retry_delay, int | float):
-            delay = int(loaded.retry_delay)
-        made = policy.model_copy(update={"retries": retries, "retry_delay": delay})
-        return made.model_dump(mode="json")
-
-    # -- what the child says --------------------------------------------------------------------------------
 
     def hear(self, message: Message) -> None:
         match message:
@@ -324,8 +307,3 @@ class RunSupervisor:
         child = self.child
         if child is not None and not child.flags.held and self.context.logs.hold(child.resume):
             child.hold()
-
-
-def _state_fields(state: State[Any]) -> dict[str, Any]:
-    data = state.model_dump(mode="json")
-    return {"state": data, "state_id": data["id"], "state_type": data["type"], "state_name": data["name"]}

@@ -141,8 +141,6 @@ class EventEmitter:
             woken.cancel()
         return bool(done) or left < _IDLE
 
-    # -- what is said ---------------------------------------------------------------------------------------
-
     def _tell_refused(self, refused: Iterable[tuple[OutgoingEvent, str]]) -> None:
         """One line for events of one name of one run that were refused for one reason."""
         alike = Counter((event.run_id, event.name, reason) for event, reason in refused)

@@ -99,8 +99,6 @@ class EventOutbox:
         self._of_run: Counter[str] = Counter()
         """Characters kept of each run."""
 
-    # -- what is to be done ---------------------------------------------------------------------------------
-
     @property
     def unsent(self) -> int:
         """Events that the server has not taken, or may have lost, and was not sent again."""
@@ -131,8 +129,6 @@ class EventOutbox:
         if self._full():
             moments += [each.ask_at for each in self._calm.values()]
         return min(moments, default=None)
-
-    # -- what has happened ----------------------------------------------------------------------------------
 
     def add(self, event: OutgoingEvent) -> list[OutgoingEvent]:
         """Keep an event to send; those that were dropped for it."""
@@ -211,8 +207,6 @@ class EventOutbox:
         if self._calm.pop(event.id, None) or self._doubted.pop(event.id, None):
             self._unanswered.discard(event.id)
             self._released(event)
-
-    # ---------------------------------------------------------------------------------------------------------
 
     def _shadow(self, now: float) -> None:
         self._shadow_until = now + SHADOW
