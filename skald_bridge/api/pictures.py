@@ -11,13 +11,20 @@ from fastapi.responses import Response
 from skald_bridge.api.backend import Backend
 from skald_bridge.api.problems import responses
 from skald_bridge.api.reading import Given
-from skald_bridge.domain.errors import NotFound, Unavailable
+from skald_bridge.domain.errors import NotFound
 from skald_bridge.media.cache_names import CACHE_PREFIX, cached_name
 from skald_bridge.ports import Pictures
 
 router = APIRouter(prefix="/api/cache", tags=["media"])
 
-Name = Annotated[str, Path(description="NAME of cache:NAME; it may have slashes.", examples=["site-1/gate"])]
+Name = Annotated[
+    str,
+    Path(
+        description="NAME of cache:NAME; its slashes, which this document cannot tell, stand as they are.",
+        examples=["gate"],
+        json_schema_extra={"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"},
+    ),
+]
 _FRESH = {"Cache-Control": "no-store"}
 _JPEG = b"\xff\xd8\xff"
 
@@ -25,7 +32,13 @@ _JPEG = b"\xff\xd8\xff"
 @router.get(
     "/{name:path}.jpg",
     response_class=Response,
-    responses={200: {"description": "A JPEG.", "content": {"image/jpeg": {}}}, **responses(404, 503)},
+    responses={
+        200: {
+            "description": "A JPEG.",
+            "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **responses(404, 503),
+    },
 )
 async def get_picture(backend: Given, name: Name) -> Response:
     """The newest picture that a task keeps in the cache under this name."""
@@ -61,7 +74,7 @@ def _checked(name: str) -> str:
 
 def _pictures(backend: Backend) -> Pictures:
     if backend.pictures is None:
-        raise Unavailable("This bridge has no Redis, where pictures would be", remedy="Set REDIS_HOST.")
+        raise NotFound("This bridge has no Redis, where pictures would be", remedy="Set REDIS_HOST.")
     return backend.pictures
 
 
