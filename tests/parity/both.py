@@ -16,7 +16,7 @@ from tests.parity.pool import Pool, Watch
 
 AT_ONCE = 2
 SETTLE_SECONDS = 60.0
-"""For hooks, logs and processes that come to their end after the run; on a busy machine the stock worker's take long."""
+"""For hooks, logs and processes that come to their end after the run: a busy stock worker's take long."""
 LOOK_SECONDS = 2.0
 
 
