@@ -10,7 +10,7 @@ from skald_bridge.adapters.prefect_api import PrefectApi
 from skald_bridge.domain.task_types import DeployedType, deployed_type
 from skald_work_pools.needs import Needs
 
-_NEEDS = tuple(Needs.model_fields)
+NEEDS = tuple(Needs.model_fields)
 
 
 class TaskTypeReader:
@@ -27,4 +27,4 @@ class TaskTypeReader:
         by_flow: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for row in rows:
             by_flow[names[row["flow_id"]]].append(row)
-        return [deployed_type(flow, by_flow[flow], _NEEDS) for flow in sorted(by_flow)]
+        return [deployed_type(flow, by_flow[flow], NEEDS) for flow in sorted(by_flow)]

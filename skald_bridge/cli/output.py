@@ -30,6 +30,8 @@ _STATUS_STYLES = {
     "Cancelled": "magenta",
     "online": "green",
     "offline": "red",
+    "silent": "red",
+    "stopped": "dim",
     "ok": "green",
     "warning": "yellow",
     "failed": "bold red",
