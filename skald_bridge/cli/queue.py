@@ -14,14 +14,14 @@ from rich.live import Live
 
 from skald_bridge.cli.connect import with_engine
 from skald_bridge.cli.invocation import invocation
-from skald_bridge.cli.output import console, plain, print_json, reader_gone, size, span, table
+from skald_bridge.cli.output import console, plain, print_json, reader_gone, span, table
 from skald_bridge.cli.shapes import queued_json
 from skald_bridge.cli.tables import Column, FittedTable
 from skald_bridge.cli.tasks import EVERY
 from skald_bridge.domain.ids import short
 from skald_bridge.domain.queue import Row
+from skald_bridge.domain.words import needs_text
 from skald_bridge.services.queue import ExplainedPage, explain
-from skald_work_pools.needs import Needs
 
 if TYPE_CHECKING:
     from skald_bridge.ports import Engine
@@ -90,20 +90,6 @@ def queue(
 def queue_table(rows: list[Row], now: datetime) -> FittedTable:
     """One row a task."""
     return table(COLUMNS, [_row(row, now) for row in rows])
-
-
-def needs_text(needs: Needs) -> str:
-    """``2 cpus, 4.0 GB, 1 gpu with 8.0 GB, tag cuda``; nothing where nothing is reserved."""
-    found = [f"{needs.cpus:g} cpu{'' if needs.cpus == 1 else 's'}"] if needs.cpus else []
-    found += [size(needs.memory)] if needs.memory else []
-    if needs.gpus:
-        sessions = ((needs.nvenc, "encoder"), (needs.nvdec, "decoder"))
-        share = [size(needs.gpu_memory)] if needs.gpu_memory else []
-        share += [f"{count} {name}{'' if count == 1 else 's'}" for count, name in sessions if count]
-        of_each = f" with {' and '.join(share)}" if share else ""
-        found.append(f"{needs.gpus} gpu{'' if needs.gpus == 1 else 's'}{of_each}")
-    found += [f"tag {tag}" for tag in sorted(needs.tags)]
-    return ", ".join(found)
 
 
 def _row(row: Row, now: datetime) -> list[str]:

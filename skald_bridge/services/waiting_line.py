@@ -9,7 +9,7 @@ from datetime import datetime
 
 from skald_bridge.domain.placements import Full, Granted, NoWorker, Outcome, Queued, Waited
 from skald_work_pools.placement.fleet import Fleet
-from skald_work_pools.placement.model import Grant, Refusal, Request
+from skald_work_pools.placement.model import NEVER, Grant, Refusal, Request, Waiting
 from skald_work_pools.placement.queue import Queue
 
 MOST = 10_000
@@ -20,10 +20,10 @@ _GATHERED = 0.01
 
 
 class _Waiter:
-    __slots__ = ("answer", "asking", "kept", "request")
+    __slots__ = ("answer", "asking", "kept", "request", "since")
 
-    def __init__(self, request: Request, answer: asyncio.Future[Outcome]) -> None:
-        self.request, self.answer = request, answer
+    def __init__(self, request: Request, answer: asyncio.Future[Outcome], since: datetime) -> None:
+        self.request, self.answer, self.since = request, answer, since
         self.asking, self.kept = 0, 0.0
 
 
@@ -45,6 +45,11 @@ class WaitingLine:
 
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._waiters
+
+    def waiting(self) -> list[Waiting]:
+        """In the order of their turns; last those that no worker could ever take yet."""
+        hoping = (Waiting(each.request, each.since, NEVER) for each in self._hoping.values())
+        return [*self._queue.waiting(), *hoping]
 
     def room_may_have_grown(self) -> None:
         if self._waiters and self._looking is None:
@@ -107,7 +112,7 @@ class WaitingLine:
         if waiter is None:
             if len(self._waiters) >= MOST:
                 return None
-            waiter = _Waiter(request, asyncio.get_running_loop().create_future())
+            waiter = _Waiter(request, asyncio.get_running_loop().create_future(), self._now())
             self._waiters[request.task] = waiter
             self._submit(waiter, self._now())
         return waiter
@@ -126,8 +131,7 @@ class WaitingLine:
             self.placed(task, replace(self._granted(grant), queued=True))
 
     def _position(self, task_id: str) -> int:
-        order = [*(each.request.task for each in self._queue.waiting()), *self._hoping]
-        return order.index(task_id) + 1
+        return [each.request.task for each in self.waiting()].index(task_id) + 1
 
     def _end(self, waiter: _Waiter, outcome: Outcome) -> None:
         task = waiter.request.task

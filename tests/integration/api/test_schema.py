@@ -59,6 +59,7 @@ def test_every_route_is_in_the_document(rest: Rest) -> None:
         ("POST", "/api/tasks/{task_id}/pause"),
         ("POST", "/api/tasks/{task_id}/resume"),
         ("POST", "/api/tasks/{task_id}/retry"),
+        ("GET", "/api/queue/"),
         ("GET", "/api/skalds/"),
         ("GET", "/api/skalds/summary/statistics"),
         ("GET", "/api/skalds/{skald_id}"),

@@ -12,11 +12,12 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from skald_bridge.cli.queue import _shown, needs_text
+from skald_bridge.cli.queue import _shown
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.queue import Queued, Row
 from skald_bridge.domain.why import Waiting
+from skald_bridge.domain.words import needs_text
 from skald_bridge.services.queue import ExplainedPage
 from skald_work_pools.needs import Needs
 from tests.unit.bridge.facts import state, task
