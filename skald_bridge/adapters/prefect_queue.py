@@ -11,12 +11,11 @@ from typing import Any
 from skald_bridge.adapters.prefect_api import PrefectApi
 from skald_bridge.adapters.prefect_mapping import moment, task_id_of
 from skald_bridge.adapters.prefect_reading import TaskReader
-from skald_bridge.adapters.prefect_types import NEEDS
+from skald_bridge.adapters.prefect_types import layers_of
 from skald_bridge.adapters.prefect_unreadable import is_stub
 from skald_bridge.domain.facts import Task
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.queue import Holding, Lane, Part, Queued, QueuePage, needs_of, parts
-from skald_bridge.domain.task_types import deployed_type
 from skald_bridge.domain.why import Pool, Waiting
 from skald_work_pools.messages import NODE_LOGGER
 from skald_work_pools.needs import Needs
@@ -152,13 +151,7 @@ class QueueReader:
             self._tasks(runs), self._deployments(runs), self._said(runs)
         )
         return [
-            Queued(
-                task,
-                _waiting(each, deployments),
-                _needs(each.run, deployments),
-                each.place,
-                said.get(run, ()),
-            )
+            Queued(task, _waiting(each, deployments), each.place, said.get(run, ()))
             for run, each in by_run.items()
             if (task := tasks.get(run)) is not None
         ]
@@ -173,9 +166,8 @@ class QueueReader:
         for some in batches(sorted({run["deployment_id"] for run in runs if run.get("deployment_id")})):
             rows = await self._api.pages("/deployments/filter", {"deployments": {"id": {"any_": some}}})
             for row in rows:
-                declared = deployed_type("", [row], NEEDS).needs
                 limit = (row.get("global_concurrency_limit") or {}).get("limit")
-                found[row["id"]] = _Deployment(limit, (declared, row.get("job_variables") or {}))
+                found[row["id"]] = _Deployment(limit, layers_of(row))
         return found
 
     async def _said(self, runs: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
@@ -205,8 +197,8 @@ class QueueReader:
 def _waiting(found: _Found, deployments: Mapping[str, _Deployment]) -> Waiting:
     lane, run = found.lane, found.run
     due = moment(run.get("next_scheduled_start_time"))
-    deployment = deployments.get(run.get("deployment_id") or "", _Deployment())
-    return Waiting(lane.pool, due, lane.paused, lane.limit, deployment.limit)
+    limit = deployments.get(run.get("deployment_id") or "", _Deployment()).limit
+    return Waiting(lane.pool, due, lane.paused, lane.limit, limit, _needs(run, deployments))
 
 
 def _needs(run: Mapping[str, Any], deployments: Mapping[str, _Deployment]) -> Needs:

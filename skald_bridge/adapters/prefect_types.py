@@ -10,7 +10,7 @@ from skald_bridge.adapters.prefect_api import PrefectApi
 from skald_bridge.domain.task_types import DeployedType, deployed_type
 from skald_work_pools.needs import Needs
 
-NEEDS = tuple(Needs.model_fields)
+_NEEDS = tuple(Needs.model_fields)
 
 
 class TaskTypeReader:
@@ -27,4 +27,9 @@ class TaskTypeReader:
         by_flow: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for row in rows:
             by_flow[names[row["flow_id"]]].append(row)
-        return [deployed_type(flow, by_flow[flow], NEEDS) for flow in sorted(by_flow)]
+        return [deployed_type(flow, by_flow[flow], _NEEDS) for flow in sorted(by_flow)]
+
+
+def layers_of(deployment: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """What the deployment's code declares to need, and the job variables over it."""
+    return deployed_type("", [deployment], _NEEDS).needs, deployment.get("job_variables") or {}

@@ -49,9 +49,12 @@ class Queued:
 
     task: Task
     waiting: Waiting
-    needs: Needs
     place: int | None = None
     said: tuple[str, ...] = ()
+
+    @property
+    def needs(self) -> Needs:
+        return self.waiting.needs
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ from skald_bridge.domain.queue import (
     rows,
 )
 from skald_bridge.domain.why import Pool, Waiting
-from skald_work_pools.needs import Needs
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CPU, GPU = Pool("cpu", "skald", False, None), Pool("gpu", "skald", False, None)
@@ -102,22 +101,22 @@ def explained(queued: Queued, *live: Task) -> tuple[object, object, tuple[str, .
 def test_one_that_is_due_waits_since_then_and_nobody_knows_its_start() -> None:
     due = NOW - timedelta(minutes=3)
     said = ("node n1: needs 4 cpus, 1 free",)
-    since, expected, why = explained(Queued(task(), Waiting(CPU, due), Needs(), 1, said))
+    since, expected, why = explained(Queued(task(), Waiting(CPU, due), 1, said))
     assert (since, expected) == (due, None)
     assert why == ("It waits for room on a node of the pool cpu; online: n1.", *said)
 
 
 def test_one_whose_time_is_all_that_it_waits_for_starts_then() -> None:
     due = NOW + timedelta(minutes=3)
-    assert explained(Queued(task(), Waiting(CPU, due), Needs()))[:2] == (None, due)
+    assert explained(Queued(task(), Waiting(CPU, due)))[:2] == (None, due)
     nobody = Waiting(replace(CPU, name="other"), due)
-    assert explained(Queued(task(pool="other"), nobody, Needs()))[:2] == (None, None)
-    assert explained(Queued(task(), Waiting(CPU, due, queue_paused=True), Needs()))[:2] == (None, None)
+    assert explained(Queued(task(pool="other"), nobody))[:2] == (None, None)
+    assert explained(Queued(task(), Waiting(CPU, due, queue_paused=True)))[:2] == (None, None)
 
 
 def test_one_that_waits_for_others_has_no_start_that_is_known() -> None:
     held = task(HELD, labels={DEPENDENCIES_LABEL: written(["t2", "t3"])})
-    queued = Queued(held, Waiting(CPU, NOW + timedelta(days=900)), Needs())
+    queued = Queued(held, Waiting(CPU, NOW + timedelta(days=900)))
     assert awaited(QueuePage((queued, queued), 0, 2)) == ["t2", "t3"]
     running = replace(task(), id=TaskId("t2"), state=State(StateId("r"), StateType.RUNNING, "Running", NOW))
     assert explained(queued, running)[1:] == (
@@ -131,13 +130,11 @@ def test_one_that_waits_for_others_has_no_start_that_is_known() -> None:
 
 @pytest.mark.parametrize(("limit", "limited"), [(None, False), (1, True)])
 def test_what_nodes_have_is_asked_for_where_a_limit_counts_it(limit: int | None, limited: bool) -> None:
-    assert (
-        is_limited(QueuePage((Queued(task(), Waiting(replace(CPU, limit=limit)), Needs()),), 1, 0)) is limited
-    )
+    assert is_limited(QueuePage((Queued(task(), Waiting(replace(CPU, limit=limit))),), 1, 0)) is limited
 
 
 def test_priority_is_the_tasks_own() -> None:
-    queued = Queued(task(labels={PRIORITY_LABEL: 7}), Waiting(CPU, NOW), Needs(), 1)
+    queued = Queued(task(labels={PRIORITY_LABEL: 7}), Waiting(CPU, NOW), 1)
     assert rows(QueuePage((queued,), 1, 0), [NODE], [], NOW)[0].priority == 7
 
 

@@ -25,7 +25,6 @@ from skald_bridge.domain.queue import Queued, Row
 from skald_bridge.domain.task_types import deployed_type
 from skald_bridge.domain.usage import NodeFacts
 from skald_bridge.domain.why import Waiting
-from skald_work_pools.needs import Needs
 from tests.contract.records import record, task_id
 from tests.unit.bridge.facts import state, task
 
@@ -68,7 +67,7 @@ def shapes() -> dict[str, dict[str, Any]]:
         "log entry": line_json(LogEntry("i", NOW, 20, "stdout", "x")),
         "event": event_json(1, said),
         "node": node_json(NodeFacts.of(Node(NodeId("n"), "p", True, NOW), ())),
-        "waiting task": queued_json(Row(Queued(known, Waiting(None), Needs()), None, None, ())),
+        "waiting task": queued_json(Row(Queued(known, Waiting(None)), None, None, ())),
         "task type": type_json(made),
         "field": field_json(made.fields[0]),
         "deployment": type_json(made)["deployments"][0],

@@ -32,7 +32,7 @@ def row(number: int, place: int | None = 1) -> Row:
     since = NOW - timedelta(seconds=90) if place else None
     later = None if place else NOW + timedelta(hours=1)
     why = ("It waits for room on a node of the pool cpu; online: n1.", "node n1: needs 2 cpus, 1 free")
-    return Row(Queued(made, Waiting(None, since), needs, place), since, later, why)
+    return Row(Queued(made, Waiting(None, since, needs=needs), place), since, later, why)
 
 
 def printed(page: ExplainedPage, width: int, offset: int = 0) -> str:
