@@ -36,13 +36,18 @@ NOBODY = ExplainedPage([], 0, 0)
 
 @dataclass(frozen=True)
 class Facts:
-    """``held``: all tasks that nodes have; ``recent``: documents written last; ``problem``: why it may be old."""
+    """What is known; ``workers`` and ``requests`` are the first of many.
+
+    ``held``: all tasks that nodes have; ``recent``: documents written last; ``problem``: why it may be old.
+    """
 
     nodes: Sequence[NodeFacts] = ()
     workers: Sequence[Standing] = ()
+    more_workers: int = 0
     held: Sequence[Holding] = ()
     queue: ExplainedPage = NOBODY
     requests: Sequence[Waiting] = ()
+    total_requests: int = 0
     recent: Sequence[TaskDocument] = ()
     problem: str | None = None
 
@@ -65,7 +70,7 @@ def fleet_view(facts: Facts, now: datetime) -> View:
     totals = {
         "nodes": len(tiles),
         "online": sum(tile["status"] == "online" for tile in tiles.values()),
-        "hidden": max(0, len(tiles) - MOST_NODES),
+        "hidden": max(0, len(tiles) - MOST_NODES) + facts.more_workers,
         "atWork": sum(tile["taskCount"] for tile in tiles.values()),
         "elsewhere": sum(holding.task.id not in on_tiles for holding in facts.held),
     }
@@ -73,7 +78,7 @@ def fleet_view(facts: Facts, now: datetime) -> View:
         {key: tiles[key] for key in order[:MOST_NODES]},
         {
             "totals": totals,
-            "queue": _queue(facts.queue, facts.requests),
+            "queue": _queue(facts),
             "placements": _placements(facts.recent),
             "problem": _text(facts.problem) if facts.problem is not None else None,
         },
@@ -178,13 +183,14 @@ def _held(task: Task) -> Json:
     }
 
 
-def _queue(page: ExplainedPage, requests: Sequence[Waiting]) -> Json:
+def _queue(facts: Facts) -> Json:
+    page = facts.queue
     return {
         "total": page.total,
         "later": page.later,
         "tasks": [_waiting(row) for row in page.rows[:MOST_QUEUED]],
-        "requests": [_request(each) for each in requests[:MOST_QUEUED]],
-        "totalRequests": len(requests),
+        "requests": [_request(each) for each in facts.requests[:MOST_QUEUED]],
+        "totalRequests": facts.total_requests,
     }
 
 

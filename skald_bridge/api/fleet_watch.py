@@ -11,7 +11,16 @@ from datetime import datetime
 from uuid import uuid4
 
 from skald_bridge.api.backend import Backend
-from skald_bridge.api.fleet_view import MOST_QUEUED, NOBODY, Facts, View, changes, fleet_view, whole
+from skald_bridge.api.fleet_view import (
+    MOST_NODES,
+    MOST_QUEUED,
+    NOBODY,
+    Facts,
+    View,
+    changes,
+    fleet_view,
+    whole,
+)
 from skald_bridge.api.stream import Stream
 from skald_bridge.api.watch import LINGER, REST, Watch
 from skald_bridge.domain.errors import SkaldError
@@ -138,10 +147,12 @@ class FleetWatch:
         tasks = by_node(self._held)
         return Facts(
             [NodeFacts.of(node, tasks.get((node.pool, node.id), ())) for node in bridge.heartbeats.nodes],
-            bridge.fleet.standings(),
+            bridge.fleet.standings(MOST_NODES),
+            max(0, bridge.fleet.size - MOST_NODES),
             self._held,
             self._queue,
-            bridge.fleet.requests(),
+            bridge.fleet.requests(MOST_QUEUED),
+            bridge.fleet.waiting,
             self._recent,
             self._problem,
         )

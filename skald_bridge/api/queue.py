@@ -80,15 +80,15 @@ async def list_queue(
     wanted = engine.queue(pool=pool or None, limit=page_size, offset=(page - 1) * page_size, later=later)
     found, nodes = await asyncio.gather(wanted, engine.nodes())
     explained = await explain(engine, found, nodes, backend.clock.now())
-    requests = backend.bridge.fleet.requests()
+    fleet = backend.bridge.fleet
     return QueueOut(
         items=[_task_out(row) for row in explained.rows],
         total=explained.total,
         later=explained.later,
         page=page,
         page_size=page_size,
-        requests=[_request_out(each) for each in requests[:MOST_REQUESTS]],
-        total_requests=len(requests),
+        requests=[_request_out(each) for each in fleet.requests(MOST_REQUESTS)],
+        total_requests=fleet.waiting,
     )
 
 

@@ -131,13 +131,18 @@ class Fleet:
                 standing.state.value,
             )
 
-    def standings(self) -> list[Standing]:
-        """Workers with what they have and were given, in the order in which they first came."""
-        return self._fleet.members(self._caught_up())
+    def standings(self, most: int) -> list[Standing]:
+        """The first workers that came, with what they have and were given."""
+        return self._fleet.members(self._caught_up(), most)
 
-    def requests(self) -> list[Waiting]:
-        """Who waits for a place, in the order of their turns."""
-        return self._line.waiting()
+    def requests(self, most: int) -> list[Waiting]:
+        """The first of those who wait for a place, in the order of their turns."""
+        return self._line.waiting(most)
+
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self._known)
 
     @property
     def waiting(self) -> int:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
 from skald_bridge.domain.placements import Full, Granted, NoWorker, Outcome, Queued, Waited
 from skald_work_pools.placement.fleet import Fleet
@@ -46,10 +47,11 @@ class WaitingLine:
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._waiters
 
-    def waiting(self) -> list[Waiting]:
-        """In the order of their turns; last those that no worker could ever take yet."""
-        hoping = (Waiting(each.request, each.since, NEVER) for each in self._hoping.values())
-        return [*self._queue.waiting(), *hoping]
+    def waiting(self, most: int) -> list[Waiting]:
+        """The first, in the order of their turns; last those that no worker could ever take yet."""
+        found = self._queue.waiting(most)
+        hoping = islice(self._hoping.values(), most - len(found))
+        return [*found, *(Waiting(each.request, each.since, NEVER) for each in hoping)]
 
     def room_may_have_grown(self) -> None:
         if self._waiters and self._looking is None:
@@ -131,7 +133,8 @@ class WaitingLine:
             self.placed(task, replace(self._granted(grant), queued=True))
 
     def _position(self, task_id: str) -> int:
-        return [each.request.task for each in self.waiting()].index(task_id) + 1
+        order = [*(each.request.task for each in self._queue.waiting()), *self._hoping]
+        return order.index(task_id) + 1
 
     def _end(self, waiter: _Waiter, outcome: Outcome) -> None:
         task = waiter.request.task

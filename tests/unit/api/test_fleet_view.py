@@ -92,8 +92,8 @@ def test_who_waits_for_what_and_why() -> None:
     queued = Queued(task, Waiting(Pool("gpu", "skald", False, None), AT, needs=Needs(gpus=1)), 1)
     page = ExplainedPage([Row(queued, AT, None, ("It waits for room.",))], 5, 2)
     request = model.Waiting(model.Request("film", priority=3), AT, "no worker has room")
-    queue = view(queue=page, requests=[request]).parts["queue"]
-    assert (queue["total"], queue["later"], queue["totalRequests"]) == (5, 2, 1)
+    queue = view(queue=page, requests=[request], total_requests=7).parts["queue"]
+    assert (queue["total"], queue["later"], queue["totalRequests"]) == (5, 2, 7)
     assert queue["tasks"][0]["needs"] == "1 gpu" and queue["tasks"][0]["why"] == ["It waits for room."]
     assert (queue["requests"][0]["id"], queue["requests"][0]["priority"]) == ("film", 3)
 
@@ -124,6 +124,7 @@ def test_however_many_there_are_the_page_stays_small() -> None:
         "atWork": 0,
         "elsewhere": 0,
     }
+    assert view(more_workers=3).parts["totals"]["hidden"] == 3
     busy = view(node(*(held(str(number)) for number in range(30)))).nodes["node/gpu/n1"]
     assert (len(busy["tasks"]), busy["taskCount"]) == (MOST_TASKS, 30)
     (named,) = view(node(name="n" * 5000, host="a\u202eb\nc")).nodes.values()

@@ -60,7 +60,7 @@ class World:
         bridge = SimpleNamespace(
             heartbeats=SimpleNamespace(nodes=self.nodes),
             mirror=SimpleNamespace(memory=self.memory),
-            fleet=SimpleNamespace(standings=list, requests=list),
+            fleet=SimpleNamespace(standings=lambda most: [], requests=lambda most: [], size=0, waiting=0),
         )
         made: Any = SimpleNamespace(archive=self.archive, engine=self.engine, bridge=bridge, clock=self)
         self.watch = Watch(cast(Backend, made), most=1)
