@@ -41,6 +41,7 @@ RECENT = 200
 FRAMES = 60
 """So many frames are kept for who was cut off."""
 _SUBJECT = "fleet"
+_NOTHING: tuple[object, ...] = (object(),) * 6
 
 
 class FleetWatch:
@@ -60,6 +61,7 @@ class FleetWatch:
         self._left = 0.0
         self._due = 0.0
         self._view: View | None = None
+        self._shown: tuple[object, ...] = _NOTHING
         self._position: int | None = None
         self._asked: float | None = None
         self._held: list[Holding] = []
@@ -104,13 +106,25 @@ class FleetWatch:
             return early
         self._due = _now() + self._period
         await self._look()
+        sources = self._sources()
+        if not all(now is before for now, before in zip(sources, self._shown, strict=True)):
+            self._shown = sources
+            self._show()
+        self._ready.set()
+        return self._period
+
+    def _show(self) -> None:
         now = self._backend.clock.now()
         after = fleet_view(self._facts(), now)
         if self._view is not None and (frame := changes(self._view, after, now)) is not None:
             self.stream.publish(_SUBJECT, _json(frame))
         self._view = after
-        self._ready.set()
-        return self._period
+
+    def _sources(self) -> tuple[object, ...]:
+        """What the view is made of: each is another object once it may have changed, workers always."""
+        bridge = self._backend.bridge
+        workers = object() if bridge.fleet.size or bridge.fleet.waiting else None
+        return bridge.heartbeats.nodes, self._held, self._queue, self._recent, self._problem, workers
 
     async def _look(self) -> None:
         newest = await self._backend.archive.newest()
@@ -161,6 +175,7 @@ class FleetWatch:
         if self._view is None:
             return
         self._view = self._position = self._asked = None
+        self._shown = _NOTHING
         self._held, self._queue, self._recent, self._problem = [], NOBODY, [], None
         self._ready.clear()
         self.stream.restart(_era())

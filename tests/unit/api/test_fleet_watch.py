@@ -20,12 +20,15 @@ from skald_bridge.api import fleet_watch
 from skald_bridge.api.backend import Backend
 from skald_bridge.api.fleet_watch import FleetWatch
 from skald_bridge.api.watch import Watch
+from skald_bridge.domain import facts
 from skald_bridge.domain.errors import Unavailable
-from skald_bridge.domain.facts import Node, State, Task
+from skald_bridge.domain.facts import Node, Task
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.queue import Holding, QueuePage
+from skald_work_pools.devices import Capacity
 from skald_work_pools.needs import Needs
+from skald_work_pools.placement.model import Member, Standing, State
 from tests.contract.records import AT, document, task_id
 from tests.unit.api.test_stream import blocks
 
@@ -54,13 +57,15 @@ class World:
     engine: Engine = field(default_factory=Engine)
     at: datetime = AT
     memory: dict[TaskId, Any] = field(default_factory=dict)
-    nodes: list[Node] = field(default_factory=lambda: [N1])
+    members: list[Standing] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.beat = SimpleNamespace(nodes=[N1])
+        self.workers = SimpleNamespace(standings=self.standings, requests=lambda most: [], size=0, waiting=0)
         bridge = SimpleNamespace(
-            heartbeats=SimpleNamespace(nodes=self.nodes),
+            heartbeats=self.beat,
             mirror=SimpleNamespace(memory=self.memory),
-            fleet=SimpleNamespace(standings=lambda most: [], requests=lambda most: [], size=0, waiting=0),
+            fleet=self.workers,
         )
         made: Any = SimpleNamespace(archive=self.archive, engine=self.engine, bridge=bridge, clock=self)
         self.watch = Watch(cast(Backend, made), most=1)
@@ -68,6 +73,9 @@ class World:
 
     def now(self) -> datetime:
         return self.at
+
+    def standings(self, most: int) -> list[Standing]:
+        return self.members[:most]
 
 
 @pytest.fixture
@@ -77,7 +85,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 def held(node: str | None) -> Holding:
-    state = State(StateId("s"), StateType.RUNNING, "Running", AT)
+    state = facts.State(StateId("s"), StateType.RUNNING, "Running", AT)
     task = Task(task_id(), "fox", "Job", state, AT, pool="cpu", node=NodeId(node) if node else None)
     return Holding(task, Needs(cpus=1))
 
@@ -100,12 +108,25 @@ async def test_first_all_of_it_then_what_changed(world: World) -> None:
             assert first["whole"] and list(first["nodes"]) == ["node/cpu/n1"]
             await world.fleet.step()
             # Nothing was published meanwhile: the next frame is of what happens now.
-            world.nodes.append(Node(NodeId("n2"), "cpu", True, AT))
+            world.beat.nodes = [N1, Node(NodeId("n2"), "cpu", True, AT)]
             await world.fleet.step()
             assert list((await frame(events))["nodes"]) == ["node/cpu/n2"]
-            world.nodes.pop()
+            world.beat.nodes = [N1]
             await world.fleet.step()
             assert (await frame(events))["nodes"] == {"node/cpu/n2": None}
+
+
+async def test_workers_change_without_a_word(world: World) -> None:
+    member = Member("w1", Capacity(0, 0, limit=4))
+    world.members, world.workers.size = [Standing(member, State.ONLINE, AT, 1, 0.25, ())], 1
+    with world.fleet.following():
+        await world.fleet.step()
+        async with aclosing(world.fleet.stream.follow(world.fleet.snapshot)) as events:
+            assert (await frame(events))["nodes"]["worker/w1"]["taskCount"] == 1
+            world.members = [Standing(member, State.ONLINE, AT, 2, 0.5, ())]
+            await world.fleet.step()
+            changed = await frame(events)
+            assert list(changed["nodes"]) == ["worker/w1"] and changed["totals"]["atWork"] == 2
 
 
 async def test_a_task_is_on_the_node_that_claimed_it_before_its_label_says_so(world: World) -> None:
@@ -144,7 +165,7 @@ async def test_what_hurries_it_makes_no_more_frames(world: World) -> None:
     world.fleet = FleetWatch(world.fleet._backend, world.watch, period=1000.0)
     with world.fleet.following():
         assert await world.fleet.step() == 1000.0
-        world.nodes.append(Node(NodeId("n2"), "cpu", True, AT))
+        world.beat.nodes = [N1, Node(NodeId("n2"), "cpu", True, AT)]
         assert 0 < await world.fleet.step() <= 1000.0
         ((_, data),) = world.fleet.snapshot()
         assert list(json.loads(data)["nodes"]) == ["node/cpu/n1"]
