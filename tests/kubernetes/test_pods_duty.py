@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
@@ -29,6 +30,7 @@ from skald_work_pools.kubernetes_pool import KubernetesPool, base_job_template
 from tests.services.bridge_process import BridgeProcess
 from tests.services.kubernetes.cluster import ControlPlane
 from tests.services.kubernetes.node import Node
+from tests.services.kubernetes.rights import least_rights
 from tests.services.poll import until
 from tests.services.prefect_cli import running
 from tests.services.prefect_server import PrefectServer
@@ -104,7 +106,7 @@ async def site(
     cluster = connected(str(plane.admin), None, namespace)
     with talking_to(server.url):
         async with PrefectEngine() as engine:
-            duty = Pods(engine, cluster, [deployed.pool], SystemClock(), SOON)
+            duty = Pods(engine.in_kubernetes, cluster, [deployed.pool], SystemClock(), SOON)
             yield Site(client, deployed, plane, namespace, duty)
 
 
@@ -228,14 +230,36 @@ async def test_with_prefects_worker_and_the_bridge_as_processes(
     node: Node,
     tmp_path: Path,
 ) -> None:
-    """A run gets its pod by Prefect's own worker, its executor by the bridge; cancelled while it waits, it is gone."""
+    """A run gets its pod by Prefect's own worker, its executor by the bridge; cancelled while it waits, it is gone.
+
+    Both have the rights of `deployments/kubernetes/`, and no more.
+    """
     deployed = await deploy(client, pool_type="kubernetes")
     with talking_to(server.url):
         assert await save_kubernetes_pool(deployed.pool, KubernetesPool(image="x:1", namespace=namespace))
-    kubeconfig = {"KUBECONFIG": str(plane.admin), "PREFECT_WORKER_QUERY_SECONDS": "1"}
-    watched = {"SKALD_KUBERNETES_POOLS": deployed.pool, "SKALD_KUBERNETES_NAMESPACE": namespace}
-    worker = ["prefect", "worker", "start", "--type", "kubernetes", "--pool", deployed.pool]
-    bridge = BridgeProcess(tmp_path / "journal.db", {**server.client_env, **kubeconfig, **watched})
+    rights = least_rights(plane, namespace)
+    observed = {
+        "KUBECONFIG": str(rights["prefect-worker"]),
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PREFECT_INTEGRATIONS_KUBERNETES_OBSERVER_NAMESPACES": namespace,
+    }
+    watched = {
+        "KUBECONFIG": str(rights["skald-bridge"]),
+        "SKALD_KUBERNETES_POOLS": deployed.pool,
+        "SKALD_KUBERNETES_NAMESPACE": namespace,
+    }
+    worker = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "worker",
+        "start",
+        "--type",
+        "kubernetes",
+        "--pool",
+        deployed.pool,
+    ]
+    bridge = BridgeProcess(tmp_path / "journal.db", {**server.client_env, **watched})
     core = kubernetes.CoreV1Api(config.new_client_from_config(str(plane.admin)))
 
     def pods(run: UUID) -> list[Any]:
@@ -250,7 +274,7 @@ async def test_with_prefects_worker_and_the_bridge_as_processes(
 
     bridge.start()
     try:
-        with running(server, worker, tmp_path / "worker.log", kubeconfig):
+        with running(server, worker, tmp_path / "worker.log", observed):
             waits, runs = await start(client, deployed), await start(client, deployed)
             pod = await asyncio.to_thread(node.pod, namespace, str(runs), RUN_LABEL)
             node.ready(namespace, pod)
@@ -261,6 +285,11 @@ async def test_with_prefects_worker_and_the_bridge_as_processes(
             cancelled = await until_so(is_cancelled, waits, "Cancelled")
             gone = cancelled + await until_so(lambda run: not pods(run.id), waits, "the pod's end")
             print(f"cancelled while pending: Cancelled after {cancelled:.1f} s, pod gone after {gone:.1f} s")
-            node.gone(namespace, pod)
+            node.logs[pod] = "its last words\n"
+            await client.set_flow_run_state(runs, Running(), force=True)
+            node.ended(namespace, pod, 1)
+            await until_so(lambda run: run.state is not None and run.state.is_crashed(), runs, "Crashed")
     finally:
         bridge.kill()
+    for said in ((tmp_path / "worker.log").read_text(), bridge.log()):
+        assert "forbidden" not in said.lower(), said[-5000:]
