@@ -9,15 +9,17 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from skald_work_pools.gpu_shares import Overuse
 from skald_work_pools.needs import Size
 
-TAGS, GRACE, SPARES, CANCEL_GRACE, HOME, WARM_MEMORY = (
+TAGS, GRACE, SPARES, CANCEL_GRACE, HOME, WARM_MEMORY, GPU_OVERUSE = (
     "SKALD_TAGS",
     "SKALD_GRACE",
     "SKALD_SPARES",
     "SKALD_CANCEL_GRACE",
     "SKALD_HOME",
     "SKALD_WARM_MEMORY",
+    "SKALD_GPU_OVERUSE",
 )
 
 
@@ -26,7 +28,7 @@ class NodeSettings:
     """``grace``: what tasks get when the node stops, ``cancel_grace``: what a cancelled one gets; seconds.
 
     ``spares``: children kept ready per deployment. ``warm_memory``: bytes for loaded code, 0 for a quarter of the
-    machine's.
+    machine's. ``gpu_overuse``: of tasks that use more of a GPU than their share.
     """
 
     home: Path
@@ -35,6 +37,7 @@ class NodeSettings:
     cancel_grace: float = 10.0
     spares: int = 2
     warm_memory: int = 0
+    gpu_overuse: Overuse = Overuse.WARN
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> NodeSettings:
@@ -46,6 +49,7 @@ class NodeSettings:
             cancel_grace=_number(environ, CANCEL_GRACE, cls.cancel_grace),
             spares=int(_number(environ, SPARES, cls.spares)),
             warm_memory=_size(environ, WARM_MEMORY),
+            gpu_overuse=_overuse(environ.get(GPU_OVERUSE) or cls.gpu_overuse),
         )
 
 
@@ -60,6 +64,13 @@ def _number(environ: Mapping[str, str], name: str, default: float) -> float:
     if not 0 <= number < 10**6:
         raise ValueError(f"{name} is {text!r}; set it to a number from 0 on, or leave it out")
     return number
+
+
+def _overuse(text: str) -> Overuse:
+    try:
+        return Overuse(text.strip().lower())
+    except ValueError:
+        raise ValueError(f"{GPU_OVERUSE} is {text!r}; write {' or '.join(Overuse)}") from None
 
 
 def _size(environ: Mapping[str, str], name: str) -> int:
