@@ -13,6 +13,7 @@ from skald_bridge.cli import kube_options as pods
 from skald_bridge.cli.lazy import EXIT_CODES
 from skald_bridge.cli.output import ago, console, plain, print_json, say, table
 from skald_bridge.domain.errors import NotFound, SkaldError
+from skald_bridge.domain.kube_names import check_namespace
 from skald_bridge.domain.plain_text import visible
 from skald_bridge.wire.pods import IMAGE
 
@@ -77,6 +78,7 @@ def render(
 
     manifests = [each for workload in pods.built(file, locals()) for each in workload.manifests]
     if namespace is not None:
+        check_namespace("--namespace", namespace)
         for manifest in manifests:
             manifest["metadata"]["namespace"] = namespace
     if as_json:
@@ -112,13 +114,15 @@ def apply(
     disruptions: pods.Disruptions = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference alone.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Take over fields that others manage.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing, in a terminal too.")] = False,
     waiting: Annotated[bool, typer.Option("--wait/--no-wait", help="Until every pod is ready.")] = True,
     timeout: Timeout = 180,
     as_json: Json = False,
 ) -> None:
     """Show what changes on the cluster, change it, and wait until it runs.
 
-    The objects are those of `skald k8s render`. The cluster itself says beforehand what it would make of them.
+    The objects are those of `skald k8s render`. The cluster itself says beforehand what it would make of them; a
+    terminal is asked before anything is changed.
     """
     from skald_bridge.services.workloads import apply as make_so
     from skald_bridge.services.workloads import plan, wait
@@ -137,6 +141,9 @@ def apply(
         ],
     }
     if not dry_run:
+        if not (yes or as_json):
+            made = sum(change.action != "unchanged" for _, changes in plans for change in changes)
+            pods.agreed(made, cluster.namespace)
         for workload, changes in plans:
             make_so(cluster, workload, changes, timeout, force=force)
     failed: Progress | None = None
@@ -264,6 +271,8 @@ def row_json(row: Row) -> dict[str, Any]:
 def _cluster(kubeconfig: Path | None, context: str | None, namespace: str | None) -> Cluster:
     from skald_bridge.kubernetes import connect
 
+    if namespace is not None:
+        check_namespace("--namespace", namespace)
     return connect(kubeconfig=str(kubeconfig) if kubeconfig else None, context=context, namespace=namespace)
 
 

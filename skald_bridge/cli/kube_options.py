@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skald_bridge.domain.errors import InvalidInput, NotFound
+from skald_bridge.domain.errors import InvalidInput, NotFound, SkaldError
 
 if TYPE_CHECKING:
     from skald_bridge.wire.manifests import Workload
     from skald_bridge.wire.skalds_yaml import Entry
     from skald_work_pools.needs import Needs
+
+_MOST = 2**31 - 1
+"""What Kubernetes' numbers of 32 bits hold."""
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A Skalds YAML file.")]
 Task = Annotated[
@@ -79,6 +83,7 @@ def built(file: Path, given: dict[str, Any]) -> list[Workload]:
     from skald_bridge.wire.manifests import Options, workloads
     from skald_bridge.wire.pods import Gpus, PodOptions
 
+    _check_numbers(given)
     entries = _chosen(read_entries(file), given["task"] or [], file)
     declared = _declared(entries, given["imports"] or [], file)
     secrets = pairs(given["secret"], "--secret", "NAME=SECRET:KEY")
@@ -103,6 +108,20 @@ def built(file: Path, given: dict[str, Any]) -> list[Workload]:
         for entry, needs in zip(entries, declared, strict=True)
     ]
     return workloads(list(zip(entries, options, strict=True)))
+
+
+def agreed(changes: int, namespace: str) -> None:
+    """A person at a terminal is asked, and raises ``SkaldError`` by no; a script has said what it wants."""
+    if changes and sys.stdin.isatty() and not typer.confirm(f"Make these {changes} changes in {namespace}?"):
+        raise SkaldError("Nothing was changed.", remedy="Answer y, or say --yes.")
+
+
+def _check_numbers(given: dict[str, Any]) -> None:
+    for name in ("cpus", "gpu", "grace", "retries", "keep"):
+        if given[name] is not None and given[name] > _MOST:
+            raise InvalidInput(
+                f"--{name}: {given[name]} is more than Kubernetes counts to.", remedy=f"Give at most {_MOST}."
+            )
 
 
 def _chosen(entries: Sequence[Entry], tasks: Sequence[str], file: Path) -> list[Entry]:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from skald_bridge.cli.kube_options import pairs, secret_ref, size
 from skald_bridge.domain.errors import InvalidInput, NotFound
+from skald_bridge.domain.kube_names import (
+    check_label_key,
+    check_label_value,
+    check_labels,
+    check_namespace,
+    check_object_name,
+    check_resource,
+    check_secret,
+)
 from skald_work_pools.kubernetes_pool import KubernetesPool, Volume
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -26,11 +36,14 @@ def kubernetes_pool(given: dict[str, Any]) -> KubernetesPool:
         raise InvalidInput(f"--pull: {policy!r} is no policy.", remedy=f"Write {', '.join(_PULLS)}.")
     if "node_selector" in said:
         said["node_selector"] = pairs(said["node_selector"], "--node-selector", "KEY=VALUE")
+        check_labels("--node-selector", said["node_selector"])
     if "environment" in said:
         said["environment"] = pairs(said["environment"], "--env", "NAME=VALUE")
     if "secrets" in said:
         named = pairs(said["secrets"], "--secret", "NAME=SECRET:KEY")
         said["secrets"] = {name: secret_ref(name, text) for name, text in named.items()}
+        for secret, key in said["secrets"].values():
+            check_secret("--secret", secret, key)
     if "shared_memory" in said:
         said["shared_memory"] = size("--shm", said["shared_memory"])
     if "tolerations" in said:
@@ -38,8 +51,28 @@ def kubernetes_pool(given: dict[str, Any]) -> KubernetesPool:
     if "affinity" in said:
         said["affinity"] = _affinity(said["affinity"])
     volumes = [_volume(word, "--volume", "CLAIM:PATH[:ro]") for word in said.pop("volumes", ())]
+    for volume in volumes:
+        check_object_name("--volume", volume.source)
     volumes += [_volume(word, "--host-path", "FOLDER:PATH[:ro]") for word in said.pop("host_paths", ())]
+    _check_names(said)
     return KubernetesPool(**said, volumes=volumes)
+
+
+def _check_names(said: dict[str, Any]) -> None:
+    checks: dict[str, tuple[str, Callable[[str, str], object]]] = {
+        "namespace": ("--namespace", check_namespace),
+        "gpu_resource": ("--gpu-resource", check_resource),
+        "gpu_label": ("--gpu-label", check_label_key),
+        "gpu_model": ("--gpu-model", check_label_value),
+        "priority_class": ("--priority-class", check_object_name),
+        "runtime_class": ("--runtime-class", check_object_name),
+        "service_account": ("--service-account", check_object_name),
+    }
+    for field, (option, check) in checks.items():
+        if field in said:
+            check(option, said[field])
+    for name in said.get("image_pull_secrets", ()):
+        check_object_name("--pull-secret", name)
 
 
 def _toleration(word: str) -> dict[str, str]:

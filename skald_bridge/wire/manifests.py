@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from skald_bridge.domain.errors import InvalidInput
+from skald_bridge.domain.kube_names import check_schedule
 from skald_bridge.wire.pods import CONFIG_FILE, CONTAINER, Json, PodOptions, pod_spec
 from skald_bridge.wire.skalds_yaml import Entry
 
@@ -27,7 +28,6 @@ _MOST_NAME = 32
 """With its prefix a CronJob's name may have 52 characters, and other workloads share the rule."""
 _MOST_CONFIG = 1_000_000
 _BAD_INPUT = 2
-_SCHEDULE = re.compile(r"@(yearly|annually|monthly|weekly|daily|midnight|hourly)|\S+(\s+\S+){4}")
 
 
 @dataclass(frozen=True)
@@ -98,15 +98,12 @@ def workload(entry: Entry, options: Options, name: str | None = None) -> Workloa
             f"The attachments of {entry.id} are longer than the megabyte that a ConfigMap holds.",
             remedy="Put them where the task can fetch them.",
         )
-    if options.schedule is not None and (entry.is_persistent or not _SCHEDULE.fullmatch(options.schedule)):
-        raise InvalidInput(
-            f"{entry.id} is persistent: it has no schedule."
-            if entry.is_persistent
-            else f"{options.schedule!r} is no schedule.",
-            remedy="Write isPersistent: false."
-            if entry.is_persistent
-            else "Write five fields, such as '0 3 * * *', or @daily.",
-        )
+    if options.schedule is not None:
+        if entry.is_persistent:
+            raise InvalidInput(
+                f"{entry.id} is persistent: it has no schedule.", remedy="Write isPersistent: false."
+            )
+        check_schedule("--schedule", options.schedule)
     app = {"app": workload_name(name)}
     template: Json = {
         "metadata": {

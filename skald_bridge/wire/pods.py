@@ -8,6 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skald_bridge.domain.errors import InvalidInput
+from skald_bridge.domain.kube_names import (
+    check_label_key,
+    check_label_value,
+    check_labels,
+    check_resource,
+    check_secret,
+)
 from skald_work_pools.kubernetes_job import cpu_quantity, gpu_toleration, quantity
 from skald_work_pools.needs import Needs
 
@@ -138,6 +145,7 @@ def _environment(task: str, options: PodOptions) -> list[Json]:
             raise InvalidInput(f"{name!r} is no name of a variable.", remedy="Write such as LOG_LEVEL.")
     made: list[Json] = [{"name": n, "value": v} for n, v in values.items() if n not in options.secrets]
     for name, (secret, key) in options.secrets.items():
+        check_secret("--secret", secret, key)
         made.append({"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}})
     return made
 
@@ -157,6 +165,7 @@ def _resources(options: PodOptions) -> Json:
     if needs.memory:
         requests["memory"] = limits["memory"] = quantity(needs.memory)
     if needs.gpus:
+        check_resource("--gpu-resource", options.gpus.resource)
         requests[options.gpus.resource] = limits[options.gpus.resource] = str(needs.gpus)
     return {name: part for name, part in (("requests", requests), ("limits", limits)) if part}
 
@@ -171,7 +180,10 @@ def _node_selector(options: PodOptions) -> dict[str, str]:
     if options.gpus.model:
         if not options.needs.gpus:
             raise InvalidInput("A GPU model without a GPU.", remedy="Say how many with --gpu N.")
+        check_label_key("--gpu-label", options.gpus.model_label)
+        check_label_value("--gpu-model", options.gpus.model)
         selector[options.gpus.model_label] = options.gpus.model
+    check_labels("--node-selector", options.node_selector)
     return selector
 
 

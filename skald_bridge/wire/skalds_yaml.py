@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from reprlib import Repr
 from typing import Any
 
 import yaml
@@ -20,6 +21,9 @@ _FIELDS = {
     "is_persistent": "is_persistent",
     "attachments": "attachments",
 }
+_MOST_KEYS = 10_000
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 60, 60
 _SHAPE = "Write TaskWorkers: and under it NAME: {className: …, isPersistent: …, attachments: {…}}."
 
 
@@ -103,7 +107,8 @@ def _entry(key: str, value: object, source: str) -> Entry:
 
 
 def _kind(value: object) -> str:
-    return "empty" if value is None else f"{value!r:.60}"
+    # Not repr: aliases can make a value of a kilobyte as long as memory.
+    return "empty" if value is None else _SHORT.repr(value)[:60]
 
 
 def _where(error: yaml.YAMLError) -> str:
@@ -118,7 +123,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
+            if key.tag == "tag:yaml.org,2002:merge" or not isinstance(key, yaml.ScalarNode):
                 continue
             if str(key.value) in seen:
                 raise yaml.constructor.ConstructorError(
@@ -126,6 +131,14 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        # Merges of merges multiply; each is measured before the next one takes it in.
+        if len(node.value) > _MOST_KEYS:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"a mapping has more than {_MOST_KEYS:,} keys", node.start_mark
+            )
 
 
 def _date(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:

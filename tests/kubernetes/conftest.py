@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+import yaml
 
 from tests.services.skald_cli import Answer, skald
 
 if TYPE_CHECKING:
     from tests.services.kubernetes.cluster import ControlPlane
     from tests.services.kubernetes.node import Node
+
+_SERVICE_MONITOR = Path(__file__).parents[1] / "services" / "kubernetes" / "service_monitor_crd.yaml"
 
 if importlib.util.find_spec("kubernetes") is None:
     # `make test` has no Kubernetes client, and deselects these; `make test-kubernetes` installs it.
@@ -46,6 +49,31 @@ def node(plane: ControlPlane) -> Iterator[Node]:
 
     with Node(plane, "studio-1") as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def platform(plane: ControlPlane) -> ControlPlane:
+    """A cluster with the platform's namespaces and rights, and the Prometheus operator's kind."""
+    from tests.services.kubernetes.overlays import objects
+
+    rights = [
+        each
+        for each in objects("dev")
+        if each["kind"] in ("Namespace", "ServiceAccount", "Role", "RoleBinding")
+    ]
+    # A cluster with NVIDIA's operator has it.
+    runtime = {
+        "apiVersion": "node.k8s.io/v1",
+        "kind": "RuntimeClass",
+        "metadata": {"name": "nvidia"},
+        "handler": "nvidia",
+    }
+    given = yaml.safe_dump_all([*rights, runtime, yaml.safe_load(_SERVICE_MONITOR.read_text())])
+    made = plane.kubectl("apply", "-f", "-", given=given)
+    assert made.returncode == 0, made.stderr
+    wait = plane.kubectl("wait", "--for=condition=Established", "crd/servicemonitors.monitoring.coreos.com")
+    assert wait.returncode == 0, wait.stderr
+    return plane
 
 
 @pytest.fixture

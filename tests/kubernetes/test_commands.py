@@ -261,15 +261,24 @@ create_single_process_resources(namespace={k8s.namespace!r}, task_name="task-alp
 
 def test_the_wait_outlives_a_restart_of_the_apiserver(plane: ControlPlane, k8s: K8s, node: Node) -> None:
     with started(k8s, "apply", k8s.write(CAM)) as applying:
+        lines = applying.stdout
+        assert lines is not None
+
+        def heard(words: str) -> None:
+            said = ""
+            while words not in said:
+                line = lines.readline()
+                assert line, applying.communicate()
+                said += line
+
         pod = node.pod(k8s.namespace, APP)
+        # The pod is there before the last object is applied, which is not what an apply outlives.
+        heard("cam: 0 of 1 ready")
         plane.server.kill()
-        assert applying.stdout is not None
-        said = ""
-        while "does not answer" not in said:
-            line = applying.stdout.readline()
-            assert line, applying.communicate()
-            said += line
-        plane.server.start()
+        try:
+            heard("does not answer")
+        finally:
+            plane.server.start()
         node.ready(k8s.namespace, pod)
         _, errors = applying.communicate(timeout=120)
         assert applying.returncode == 0, errors

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from kubernetes import client, config
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Pending
@@ -15,6 +16,7 @@ from prefect_kubernetes.worker import KubernetesWorkerJobConfiguration
 from skald_work_pools.kubernetes_job import job_variables
 from skald_work_pools.kubernetes_pool import KubernetesPool, Volume, base_job_template
 from skald_work_pools.needs import Needs
+from tests.services.kubernetes.cluster import ControlPlane
 
 pytestmark = pytest.mark.kubernetes
 
@@ -140,3 +142,16 @@ def test_an_evicted_pod_is_never_replaced_by_its_job_but_by_prefect() -> None:
     assert job["spec"]["podReplacementPolicy"] == "Failed"
     env = {each["name"]: each.get("value") for each in container(job)["env"]}
     assert env["PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR"] == "reschedule"
+
+
+@pytest.mark.parametrize("pool", [KubernetesPool(), FULL], ids=["plain", "full"])
+def test_the_cluster_takes_it(plane: ControlPlane, namespace: str, pool: KubernetesPool) -> None:
+    needs = Needs(cpus=0.5, memory="512MB", gpus=1, tags={"lan"})
+    job = rendered(pool, namespace=namespace, **job_variables(needs, {}, base_job_template(pool)))
+    api = client.BatchV1Api(config.new_client_from_config(str(plane.admin)))
+    made = api.create_namespaced_job(namespace, job, dry_run="All")
+    (one,) = made.spec.template.spec.containers
+    assert one.resources.limits == {"memory": "500000Ki", pool.gpu_resource: "1"}
+    assert one.resources.requests == {"cpu": "500m", **one.resources.limits}
+    assert made.spec.pod_failure_policy.rules[0].action == "FailJob"
+    assert made.spec.template.spec.node_selector["skald/lan"] == "true"

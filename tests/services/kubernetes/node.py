@@ -44,11 +44,11 @@ class Node:
         self._server.shutdown()
         self._server.server_close()
 
-    def pod(self, namespace: str, app: str) -> str:
-        """The name of the app's newest pod, bound to this node; waited for."""
+    def pod(self, namespace: str, app: str, label: str = "app") -> str:
+        """The name of the newest pod whose ``label`` is ``app``, bound to this node; waited for."""
 
         def found() -> list[Any]:
-            pods = self._api.list_namespaced_pod(namespace, label_selector=f"app={app}").items
+            pods = self._api.list_namespaced_pod(namespace, label_selector=f"{label}={app}").items
             return [
                 pod for pod in pods if pod.spec.node_name is None and pod.metadata.deletion_timestamp is None
             ]
@@ -72,6 +72,15 @@ class Node:
         terminated = {"exitCode": code, "reason": "Error" if code else "Completed", **times}
         self._say(namespace, pod, "Failed" if code else "Succeeded", {"terminated": terminated})
 
+    def out_of_memory(self, namespace: str, pod: str) -> None:
+        times = {"startedAt": _now(), "finishedAt": _now()}
+        self._say(namespace, pod, "Failed", {"terminated": {"exitCode": 137, "reason": "OOMKilled", **times}})
+
+    def unschedulable(self, namespace: str, pod: str, message: str) -> None:
+        """What a scheduler says of a pod that no node can have."""
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        self._api.patch_namespaced_pod_status(pod, namespace, {"status": {"conditions": [condition]}})
+
     def gone(self, namespace: str, pod: str) -> None:
         """Its containers have ended: whoever asked for its deletion waits no longer."""
         self._api.delete_namespaced_pod(pod, namespace, grace_period_seconds=0)
@@ -80,7 +89,7 @@ class Node:
         self, namespace: str, pod: str, phase: str, state: Mapping[str, Any], ready: bool = False
     ) -> None:
         container = {
-            "name": "worker",
+            "name": self._api.read_namespaced_pod(pod, namespace).spec.containers[0].name,
             "image": "x",
             "imageID": "",
             "ready": ready,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.conftest import required
 from tests.services.artifacts import once
+from tests.services.prefect_server import CACHE
 
 VERSION = "1.34.4"
 _SOURCE = Path(__file__).with_name("go")
@@ -20,8 +21,9 @@ _VERSION_AT = "k8s.io/component-base/version"
 def program() -> Path:
     """One executable: etcd, kube-apiserver, kube-controller-manager and kubectl are its first argument.
 
-    Building takes minutes, and 3 GB of modules and objects; they are removed afterwards unless KUBERNETES_GOMODCACHE
-    and KUBERNETES_GOCACHE name folders for them.
+    Building takes minutes, and 3 GB of modules and objects. They are removed once it is built, unless
+    KUBERNETES_GOMODCACHE and KUBERNETES_GOCACHE name folders for them; a build that did not end in its time leaves
+    them to the next one.
     """
     source = b"".join(file.read_bytes() for file in sorted(_SOURCE.iterdir()))
     return once(f"kubernetes-{VERSION}-{hashlib.sha256(source).hexdigest()[:12]}", _build) / "kubernetes"
@@ -32,7 +34,7 @@ def _build(folder: Path) -> None:
     if go is None:
         required("Go, to build Kubernetes' control plane")
     assert go is not None
-    made = folder / "go"
+    made = CACHE / "kubernetes-go"
     env = {
         **os.environ,
         "CGO_ENABLED": "0",
@@ -57,8 +59,7 @@ def _build(folder: Path) -> None:
             timeout=_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        required(f"Kubernetes' control plane: not built after {_SECONDS} s")
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+        required(f"Kubernetes' control plane: not built after {_SECONDS} s; the next try goes on from there")
     if ran.returncode:
         required(f"Kubernetes' control plane from the Go module proxy: {ran.stderr.strip()[-500:]}")
+    shutil.rmtree(made, ignore_errors=True)
