@@ -82,12 +82,21 @@ def as_environment(settings: Settings) -> dict[str, str]:
         "SKALD_HOME": str(settings.home.absolute()),
         "SKALD_CANCEL_GRACE": f"{settings.cancel_grace:g}",
         "SKALD_SPARES": str(settings.spares),
+        **_link(settings),
         "SKALD_MEDIA_SCHEMES": ",".join(settings.media_schemes),
         "SKALD_MEDIA_ROOTS": os.pathsep.join(settings.media_roots),
         "SKALD_IMPORT": ",".join(settings.imports),
         **_redis(settings),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _link(settings: Settings) -> dict[str, str]:
+    """Where the bridge is, for a node that is linked to it."""
+    if not settings.link:
+        return {}
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    return {"SKALD_LINK": settings.link, "SKALD_API_KEY": key}
 
 
 def _redis(settings: Settings) -> dict[str, str]:
