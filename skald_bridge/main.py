@@ -56,6 +56,7 @@ from skald_bridge.services.relays import (
 )
 from skald_bridge.services.retention import Retention
 from skald_bridge.settings import Settings
+from skald_work_pools.link import PATH
 from skald_work_pools.placement import model as placement
 
 
@@ -227,7 +228,7 @@ async def _answering(
     from skald_bridge.api.app import make_app, quick_way
     from skald_bridge.api.backend import Backend
     from skald_bridge.api.dtask import Dtask
-    from skald_bridge.api.node_link import PATH, NodeLinks
+    from skald_bridge.api.node_link import NodeLinks
     from skald_bridge.api.server import limits, serving
     from skald_bridge.api.watch import CLIENTS, Watch
 

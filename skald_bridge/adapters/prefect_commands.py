@@ -22,6 +22,7 @@ from skald_bridge.adapters.prefect_deployments import (
     queue_name,
     refusal,
 )
+from skald_bridge.adapters.prefect_gates import Newborn
 from skald_bridge.adapters.prefect_identity import RunIds
 from skald_bridge.adapters.prefect_mapping import TASK_TAG
 from skald_bridge.adapters.prefect_reading import TaskReader
@@ -45,9 +46,9 @@ class TaskCommands:
         runs: RunIds,
         reader: TaskReader,
         choice: DeploymentChoice,
-        born: Callable[[Mapping[str, Any], Mapping[str, Any], str, int], None],
+        born: Callable[[Newborn], None],
     ) -> None:
-        """``born`` hears of each run that is to start at once: Prefect's answer, its deployment, class, priority."""
+        """``born`` hears of each run that is to start at once."""
         self._api = api
         self._born = born
         self._runs = runs
@@ -112,7 +113,7 @@ class TaskCommands:
             self._choice.forget(class_name)
             raise _named(class_name, refusal(error) or self._api.translated(error)) from error
         if not held:
-            self._born(run, row, class_name, priority)
+            self._born(Newborn(run, row, class_name, priority, task or run["id"]))
         made = (await self._reader.tasks_of([run]))[0]
         return replace(made, as_asked=run["parameters"] == parameters)
 

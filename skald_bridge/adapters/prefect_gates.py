@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,27 @@ KNOWN_FOR = 10.0
 """Seconds for which a pool is not asked for again; not all that changes one is told by an event."""
 _DEFAULT_QUEUE = "default"
 _log = logging.getLogger("skald_bridge.gates")
+
+
+@dataclass(frozen=True)
+class Newborn:
+    """A run that was just created, and its deployment, as Prefect's JSON."""
+
+    run: Mapping[str, Any]
+    deployment: Mapping[str, Any]
+    class_name: str
+    priority: int
+    task: str
+
+    @property
+    def pool(self) -> str:
+        """Empty where it has none."""
+        return self.deployment.get("work_pool_name") or ""
+
+    @property
+    def queue(self) -> str:
+        own = self.run.get("work_queue_name") or self.deployment.get("work_queue_name")
+        return own or _DEFAULT_QUEUE
 
 
 class PoolGates:
@@ -42,47 +64,32 @@ class PoolGates:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def born(
-        self, run: Mapping[str, Any], deployment: Mapping[str, Any], class_name: str, priority: int
-    ) -> None:
-        """``run`` and ``deployment`` are Prefect's JSON. Does not wait."""
-        pool = deployment.get("work_pool_name")
-        if self._births is None or not pool or not self._births.wants(pool):
+    def born(self, new: Newborn) -> None:
+        """Does not wait."""
+        if self._births is None or not new.pool or not self._births.wants(new.pool):
             return
-        queue = run.get("work_queue_name") or deployment.get("work_queue_name") or _DEFAULT_QUEUE
-        if (gate := self._gate(pool, queue)) is not None:
-            self._births.born(_born(run, deployment, class_name, priority, pool, queue, gate))
+        if (gate := self._gate(new)) is not None:
+            self._births.born(_born(new, gate))
             return
-        task = asyncio.create_task(
-            self._born_later(self._births, run, deployment, class_name, priority, pool, queue)
-        )
+        task = asyncio.create_task(self._born_later(self._births, new))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _born_later(
-        self,
-        births: Births,
-        run: Mapping[str, Any],
-        deployment: Mapping[str, Any],
-        class_name: str,
-        priority: int,
-        pool: str,
-        queue: str,
-    ) -> None:
-        async with self._asking.setdefault(pool, asyncio.Lock()):
-            gate = self._gate(pool, queue)
+    async def _born_later(self, births: Births, new: Newborn) -> None:
+        async with self._asking.setdefault(new.pool, asyncio.Lock()):
+            gate = self._gate(new)
             if gate is None:
                 try:
-                    gate = await self._read(pool)
+                    gate = await self._read(new.pool)
                 except Exception as error:
-                    _log.debug("work pool %s: %s", pool, error)
+                    _log.debug("work pool %s: %s", new.pool, error)
                     return
-        births.born(_born(run, deployment, class_name, priority, pool, queue, gate))
+        births.born(_born(new, gate))
 
-    def _gate(self, pool: str, queue: str) -> Gate | None:
+    def _gate(self, new: Newborn) -> Gate | None:
         """One that is known, and knows the queue."""
-        until, gate = self._known.get(pool, (0.0, None))
-        return gate if gate is not None and self._clock() < until and queue in gate.queues else None
+        until, gate = self._known.get(new.pool, (0.0, None))
+        return gate if gate is not None and self._clock() < until and new.queue in gate.queues else None
 
     async def _read(self, pool: str) -> Gate:
         forgotten, path = self._forgotten, f"/work_pools/{quote(pool, safe='')}"
@@ -101,23 +108,16 @@ class PoolGates:
         return gate
 
 
-def _born(
-    run: Mapping[str, Any],
-    deployment: Mapping[str, Any],
-    class_name: str,
-    priority: int,
-    pool: str,
-    queue: str,
-    gate: Gate,
-) -> Born:
-    limits = (deployment.get("global_concurrency_limit"), deployment.get("concurrency_limit"))
+def _born(new: Newborn, gate: Gate) -> Born:
+    limits = (new.deployment.get("global_concurrency_limit"), new.deployment.get("concurrency_limit"))
     return Born(
-        run,
-        class_name,
-        pool,
-        queue,
+        new.run,
+        new.class_name,
+        new.pool,
+        new.queue,
         gate,
-        priority,
-        {**(deployment.get("job_variables") or {}), **(run.get("job_variables") or {})},
+        new.priority,
+        {**(new.deployment.get("job_variables") or {}), **(new.run.get("job_variables") or {})},
         any(limit is not None for limit in limits),
+        new.task,
     )

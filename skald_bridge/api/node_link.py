@@ -9,6 +9,7 @@ from typing import Protocol
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from skald_bridge.ports import NodeLink
+from skald_work_pools.link import PATH
 from skald_work_pools.link.frames import BadFrame, WrongVersion, decode, encode
 from skald_work_pools.link.messages import (
     Alive,
@@ -21,7 +22,6 @@ from skald_work_pools.link.messages import (
     Welcome,
 )
 
-PATH = "/api/node-link"
 HELLO_SECONDS = 10.0
 _QUEUED = 1000
 """Messages that wait for a node that does not read."""

@@ -14,7 +14,7 @@ from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.output import ago, console, plain, print_json, size, styled, table
 from skald_bridge.cli.shapes import node_json
 from skald_bridge.cli.tables import Column
-from skald_bridge.domain.facts import Node
+from skald_bridge.domain.facts import Node, is_linked
 from skald_bridge.domain.lifecycle import StateType
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ COLUMNS = [
     Column("NODE", enough=24),
     Column("POOL", rank=2, enough=24),
     Column("STATUS"),
+    Column("LINKED", rank=9),
     Column("TASKS", rank=1),
     Column("CPUS", rank=5),
     Column("MEMORY", rank=6),
@@ -64,6 +65,7 @@ def _row(node: Node, running: int, now: datetime) -> list[str]:
         plain(node.id),
         plain(node.pool),
         styled("online" if node.online else "offline"),
+        "yes" if is_linked(node) else "no",
         f"{running}/{has['limit']}" if has.get("limit") else str(running),
         plain(has.get("cpus")),
         size(has["memory"]) if has.get("memory") else "",

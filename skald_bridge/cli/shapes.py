@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from skald_bridge.cli.output import iso
-from skald_bridge.domain.facts import Node, Progress, State, Subtask, Task
+from skald_bridge.domain.facts import Node, Progress, State, Subtask, Task, is_linked
 from skald_bridge.domain.failure import Failure
 from skald_bridge.domain.recordings import Artifact
 from skald_bridge.domain.records import JournalRecord
@@ -71,6 +71,7 @@ def node_json(node: Node, running: int) -> dict[str, Any]:
         "status": "online" if node.online else "offline",
         "lastSeen": iso(node.last_seen),
         "runningTasks": running,
+        "linked": is_linked(node),
         "capacity": node.capacity,
     }
 

@@ -41,7 +41,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Born:
-    """A run of ``class_name`` that was just created: ``run`` is Prefect's answer to that.
+    """A run of ``class_name`` that was just created: ``run`` is Prefect's answer to that, ``task`` the task's id.
 
     ``variables`` are its job variables, over its deployment's. ``limited``: its deployment has a limit.
     """
@@ -54,6 +54,7 @@ class Born:
     priority: int = LOWEST_PRIORITY
     variables: Mapping[str, Any] = field(default_factory=dict)
     limited: bool = False
+    task: str = ""
 
     @property
     def run_id(self) -> str:

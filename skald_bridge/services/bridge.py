@@ -162,6 +162,7 @@ class Bridge:
         self._duty("fleet", self.fleet.step, reports)
         self.linked = linked or Linked(clock)
         self.linked.dispatch.expected = lambda: self.heartbeats.online
+        self.linked.dispatch.waits = self.mirror.memory.may_wait
         self._duty("links", self.linked.nodes.step, self.linked.silence)
         self._duty("offers", self.linked.dispatch.step, self.linked.answers)
         deadlines = Deadlines(engine, stores.overdue, clock, late, dead_letters)

@@ -49,6 +49,8 @@ class Dispatch:
         self._seen: FIFOCache[str, None] = FIFOCache(_REMEMBERED)
         self.expected: Callable[[], Collection[str] | None] = lambda: None
         """The nodes that Prefect has online, each with its pool; ``None`` while it has not been asked."""
+        self.waits: Callable[[str], bool] = lambda task: True
+        """Whether a task still waits for a node, as far as anybody has heard."""
         self.outcomes = dict.fromkeys(("taken", "refused", "lost", "unplaced", "held", "early"), 0)
         """Offers that were taken, refused, not answered; runs that no node could take, that Prefect's own limits
         hold, that came before the nodes."""
@@ -110,7 +112,8 @@ class Dispatch:
     def _next(self, offered: _Offered) -> None:
         self._nodes.release(offered.born.run_id)
         offered.tried.append(offered.member)
-        self._offer(offered)
+        if self.waits(offered.born.task):
+            self._offer(offered)
 
     def _offer(self, offered: _Offered) -> None:
         born = offered.born

@@ -19,10 +19,11 @@ from skald_bridge.api.access import Access
 from skald_bridge.api.connections import Limits
 from skald_bridge.api.guard import Guard
 from skald_bridge.api.metrics import Requests
-from skald_bridge.api.node_link import PATH, NodeLinks
+from skald_bridge.api.node_link import NodeLinks
 from skald_bridge.api.server import listening_socket, serving
 from skald_bridge.services.linked import Linked
 from skald_work_pools.devices import Capacity
+from skald_work_pools.link import PATH
 from skald_work_pools.link.frames import LARGEST, decode, encode
 from skald_work_pools.link.messages import Alive, Changes, Free, Hello, Offer, Report, Taken, Welcome
 from tests.services.poll import auntil

@@ -177,6 +177,15 @@ async def test_when_a_link_is_cut_its_offers_go_to_the_next_node_at_once(world: 
     assert world.outcomes["lost"] == len(lost)
 
 
+async def test_what_has_been_found_meanwhile_is_offered_to_nobody_else(world: World):
+    nodes = [world.node("a"), world.node("b")]
+    world.born("r", task="t")
+    world.linked.dispatch.waits = lambda task: task != "t"
+    for node in nodes:
+        node.refuse("r")
+    assert sum(len(node.offers) for node in nodes) == 1 and world.outcomes == {"refused": 1}
+
+
 async def test_a_link_that_takes_nothing_more_is_passed_over(world: World):
     node, other = world.node("a"), world.node("b")
     node.link.full = True
