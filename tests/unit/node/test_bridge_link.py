@@ -154,6 +154,21 @@ async def test_who_has_nothing_to_say_is_alive():
         assert node.told == 1
 
 
+async def test_who_has_much_to_say_is_alive_all_the_same():
+    node = Node()
+    async with bridge() as made, node.linked(made.url) as link:
+        socket, _ = await made.link(welcome=0.05)
+        alive = count = 0
+        while alive < 8:
+            count += 1
+            node.report = replace(node.report, free=Free(4, count, 4))
+            link.changed()
+            if await said(socket) == Alive():
+                alive += 1
+                await socket.send(encode(Alive()))
+        assert node.told == 1
+
+
 async def test_offers_are_answered_in_order():
     node = Node()
     async with bridge() as made, node.linked(made.url):

@@ -116,23 +116,25 @@ class BridgeLink:
                 await _send(socket, await self._consider(offer))
 
     async def _speak(self, socket: ClientConnection, said: Report, every: float) -> None:
-        """Changes when there are some, and at least a word in each interval."""
+        """Changes when there are some, and in each interval that the node is alive, which the bridge answers."""
         due = time.monotonic() + every
         while True:
+            left = due - time.monotonic()
+            if left <= 0:
+                due = time.monotonic() + every
+                await _send(socket, Alive())
+                continue
             try:
-                async with asyncio.timeout(max(0.0, due - time.monotonic())):
+                async with asyncio.timeout(left):
                     await self._changed.wait()
             except TimeoutError:
-                await _send(socket, Alive())
-            else:
-                await asyncio.sleep(TOGETHER)
-                self._changed.clear()
-                report = self._report()
-                changes, said = difference(said, report), report
-                if changes is None:
-                    continue
+                continue
+            await asyncio.sleep(TOGETHER)
+            self._changed.clear()
+            report = self._report()
+            if (changes := difference(said, report)) is not None:
                 await _send(socket, changes)
-            due = time.monotonic() + every
+            said = report
 
     def _tell(self, error: Exception) -> None:
         """Each problem once, until the link is there."""
@@ -167,4 +169,6 @@ def _problem(error: Exception) -> str:
         return f"it answers {status}"
     if isinstance(error, ConnectionClosed) and error.rcvd is not None:
         return error.rcvd.reason or f"it closed the link, {error.rcvd.code}"
+    if isinstance(error, TimeoutError):
+        return "it says nothing"
     return str(error) or type(error).__name__
