@@ -46,18 +46,20 @@ docs: $(VENV)/docs.stamp
 	@$(VENV)/bin/python -m tests.docs
 	@$(VENV)/bin/zensical build --strict --clean
 
-# Modules are given to two processes, in the order of tests/conftest.py.
-IN_TWO = -n 2 --dist loadscope --no-loadscope-reorder
+# Modules are given to a few processes, in the order of tests/conftest.py: one more than there are cores, as tests
+# wait a third of their time.
+WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n + 1 : 4)))
+SHARED_OUT = -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 # Everything: three quarters of an hour on two cores.
 test: check
-	$(VENV)/bin/pytest $(IN_TWO) $(ARGS)
+	$(VENV)/bin/pytest $(SHARED_OUT) $(ARGS)
 
 # On the oldest Prefect that is supported: units of what leans on Prefect, the journeys marked so, the demo.
 test-oldest: $(OLDEST)/constraints.txt
 	@$(MAKE) --no-print-directory VENV=$(OLDEST)/venv CONSTRAINTS=$< $(OLDEST)/venv/test.stamp
-	$(OLDEST)/venv/bin/pytest $(OLDEST_UNITS) $(IN_TWO) $(ARGS)
-	$(OLDEST)/venv/bin/pytest tests/integration -m oldest $(IN_TWO) $(ARGS)
+	$(OLDEST)/venv/bin/pytest $(OLDEST_UNITS) $(SHARED_OUT) $(ARGS)
+	$(OLDEST)/venv/bin/pytest tests/integration -m oldest $(SHARED_OUT) $(ARGS)
 	$(OLDEST)/venv/bin/skald demo --out $(OLDEST)/demo
 
 # constraints.txt with the lines of constraints-oldest.txt in place of its own.

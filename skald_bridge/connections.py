@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from skald_bridge.adapters.mongo_documents import MongoDocuments
     from skald_bridge.adapters.mongo_recordings import MongoRecordings
     from skald_bridge.adapters.redis_peers import RedisPeers
+    from skald_bridge.adapters.redis_pictures import RedisPictures
     from skald_bridge.adapters.redis_pulse import RedisPulse
 
 _B = TypeVar("_B", bound="Block")
@@ -91,6 +92,13 @@ def peers(pulse: RedisPulse) -> RedisPeers:
     from skald_bridge.adapters.redis_peers import RedisPeers
 
     return RedisPeers(pulse)
+
+
+def pictures(pulse: RedisPulse) -> RedisPictures:
+    """What tasks keep there."""
+    from skald_bridge.adapters.redis_pictures import RedisPictures
+
+    return RedisPictures(pulse)
 
 
 async def mongo(settings: Settings) -> tuple[MongoArchive, MongoDocuments] | None:

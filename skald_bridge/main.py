@@ -38,7 +38,7 @@ from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.dead_letters import Kind
 from skald_bridge.domain.lifecycle import TERMINAL
 from skald_bridge.domain.retention import RECORDINGS
-from skald_bridge.ports import Peers
+from skald_bridge.ports import Peers, Pictures
 from skald_bridge.services.bridge import Bridge, Outside, Stores
 from skald_bridge.services.dead_letters import DeadLetters
 from skald_bridge.services.linked import Linked
@@ -208,12 +208,18 @@ def _bound(settings: Settings) -> socket.socket:
     return listening_socket(settings.system_controller_host, settings.system_controller_port)
 
 
-def _peers(made: Bridge, settings: Settings) -> Peers | None:
+def _in_redis(made: Bridge, settings: Settings) -> tuple[Peers, Pictures] | tuple[None, None]:
+    """What else is read there, over the pulse's connection."""
     if not (settings.redis_block or settings.redis_host):
-        return None
+        return None, None
     from skald_bridge.adapters.redis_pulse import RedisPulse
 
-    return connections.peers(made.pulse) if isinstance(made.pulse, RedisPulse) else None
+    pulse = made.pulse
+    return (
+        (connections.peers(pulse), connections.pictures(pulse))
+        if isinstance(pulse, RedisPulse)
+        else (None, None)
+    )
 
 
 def _access(settings: Settings) -> Access:
@@ -234,6 +240,7 @@ async def _answering(
 
     clock = SystemClock()
     async with SqliteFile(path, write=False) as file:
+        peers, pictures = _in_redis(made, settings)
         backend = Backend(
             made,
             made.engine,
@@ -243,7 +250,8 @@ async def _answering(
             made.engine.waiting,
             clock,
             clock.now(),
-            _peers(made, settings),
+            peers,
+            pictures,
             settings.system_controller_mode.value,
             version("prefect-skald"),
         )

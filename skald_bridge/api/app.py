@@ -10,7 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from skald_bridge.api import commands, events, skalds, system, tasks
+from skald_bridge.api import commands, events, pictures, skalds, system, tasks
 from skald_bridge.api.access import Access
 from skald_bridge.api.backend import Backend
 from skald_bridge.api.dashboard import serve_dashboard
@@ -54,7 +54,7 @@ def make_app(
     )
     requests = Requests()
     app.state.backend, app.state.watch, app.state.requests = backend, watch, requests
-    for room in (tasks, commands, skalds, system, events):
+    for room in (tasks, commands, skalds, system, events, pictures):
         app.include_router(room.router)
     app.add_api_route(
         "/metrics",

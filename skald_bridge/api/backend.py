@@ -11,7 +11,7 @@ from skald_bridge.domain.facts import Task
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.records import TaskDocument
 from skald_bridge.domain.why import Waiting
-from skald_bridge.ports import Archive, Clock, Engine, Peers, Pulse
+from skald_bridge.ports import Archive, Clock, Engine, Peers, Pictures, Pulse
 from skald_bridge.services.bridge import Bridge
 from skald_bridge.wire.skalds import Submitted
 
@@ -41,5 +41,7 @@ class Backend:
     started: datetime
     peers: Peers | None = None
     """Skalds' own nodes, where there is a Redis."""
+    pictures: Pictures | None = None
+    """What tasks keep there."""
     mode: str = "DISPATCHER"
     version: str = "0"

@@ -61,8 +61,13 @@ async def exposition(backend: Backend, requests: Requests, clients: int) -> byte
     found = (await skalds(backend)).values()
     facts = MetricFacts(backend, clients, list(found), await backend.archive.statuses())
     registry = CollectorRegistry()
-    registry.register(_Collected([*_bridge(facts), *_fleet(facts), *_sylklabs(facts)]))
+    registry.register(_Collected(families(facts)))
     return generate_latest(registry) + generate_latest(requests.registry)
+
+
+def families(facts: MetricFacts) -> list[Metric]:
+    """All metrics but those of requests."""
+    return [*_bridge(facts), *_fleet(facts), *_sylklabs(facts)]
 
 
 class _Collected(Collector):

@@ -83,6 +83,8 @@ def as_environment(settings: Settings) -> dict[str, str]:
         "SKALD_CANCEL_GRACE": f"{settings.cancel_grace:g}",
         "SKALD_SPARES": str(settings.spares),
         **_link(settings),
+        "SKALD_GPU_OVERUSE": settings.gpu_overuse,
+        "SKALD_WARM_MEMORY": str(settings.warm_memory or ""),
         "SKALD_MEDIA_SCHEMES": ",".join(settings.media_schemes),
         "SKALD_MEDIA_ROOTS": os.pathsep.join(settings.media_roots),
         "SKALD_IMPORT": ",".join(settings.imports),

@@ -16,6 +16,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from skald_bridge.domain.commands import Controller
 from skald_bridge.domain.deadlines import LatePolicy
 from skald_bridge.settings.values import Days, DaysKept, Names, Paths, level_name
+from skald_work_pools.gpu_shares import Overuse
+from skald_work_pools.needs import Size
 
 
 class Mode(StrEnum):
@@ -111,6 +113,13 @@ class Settings(BaseSettings):
     grace: Seconds = Field(30, description="Seconds that running tasks get when a node is stopped.")
     cancel_grace: Seconds = Field(10, description="Seconds from a task's cancellation to SIGKILL.")
     spares: int = Field(2, ge=0, description="Warm processes that wait for the next task.")
+    warm_memory: Size = Field(
+        0, description="Memory for loaded code: bytes, or 4GiB; 0 is a quarter of the machine's."
+    )
+    gpu_overuse: Overuse = Field(
+        Overuse.WARN,
+        description="Of tasks that use more of a GPU than their gpu_memory: warn, or kill after 10 s.",
+    )
     imports: Annotated[Names, NoDecode] = _skalds(
         (), "SKALD_IMPORT", "Modules and files that task types are taken from (skald run), with commas."
     )

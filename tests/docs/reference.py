@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +20,9 @@ from skald_bridge.settings.file import environment_names
 from skald_bridge.settings.model import Settings
 from skald_bridge.settings.template import shown
 from skald_work_pools.needs import Needs
+from tests.docs.authoring import authoring_page
+from tests.docs.markdown import code, line, page, table
+from tests.docs.measured import job_variables_page, metrics_page
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 FLOWS = ("record", "transcode", "analyze", "pipeline", "complex_job")
@@ -34,6 +35,9 @@ def pages() -> dict[str, str]:
         "commands.md": commands(),
         "task-types.md": task_types(),
         "routes.md": routes(),
+        "authoring.md": authoring_page(),
+        "job-variables.md": job_variables_page(),
+        "metrics.md": metrics_page(),
     }
 
 
@@ -43,19 +47,19 @@ def settings() -> str:
         variables = " or ".join(f"`{each}`" for each in environment_names(name))
         default = shown(field.get_default())
         rows.append(
-            (f"`{name}`", variables, "" if default is None else _code(default), field.description or "")
+            (f"`{name}`", variables, "" if default is None else code(default), field.description or "")
         )
-    return _page(
+    return page(
         "Settings",
         "Flags win over the environment, the environment over `.env`, and `.env` over a configuration file "
         "(`skald --config FILE`, or `SKALD_CONFIG`). `skald init` writes a file with all of them. An empty "
         "variable means that it is not set.",
-        _table(("setting", "environment", "default", "meaning"), rows),
+        table(("setting", "environment", "default", "meaning"), rows),
     )
 
 
 def commands() -> str:
-    return _page(
+    return page(
         "Commands",
         "What `skald COMMAND --help` says, on one page. Exit codes and the shapes of `--json` are in "
         "[the command line](../cli.md).",
@@ -78,11 +82,11 @@ def task_types() -> str:
                     f"## {made.name}",
                     made.description.strip(),
                     *([f"Needs: {needs}."] if needs else []),
-                    _table(("field", "type", "default", "meaning"), map(_field, made.fields)),
+                    table(("field", "type", "default", "meaning"), map(_field, made.fields)),
                 ]
             )
         )
-    return _page(
+    return page(
         "Task types",
         "The product's own task types and the fields of their attachments; `skald types NAME` says the same of what is "
         "deployed, yours too. A field marked with * can be changed while the task runs (`skald update`).",
@@ -94,15 +98,15 @@ def routes() -> str:
     nothing: Any = SimpleNamespace(version="-")
     made = make_app(nothing, nothing, SimpleNamespace(origins=()))  # type: ignore[arg-type]
     rows = [
-        (f"`{method.upper()} {path}`", _line(told.get("summary") or ""), _line(told.get("description") or ""))
+        (f"`{method.upper()} {path}`", line(told.get("summary") or ""), line(told.get("description") or ""))
         for path, methods in made.openapi()["paths"].items()
         for method, told in methods.items()
     ]
-    return _page(
+    return page(
         "Routes",
         "The bridge's HTTP interface. Bodies, answers and errors of each are in `/api/openapi.json` of a running "
         "bridge; how it is guarded and how events are read is in [the REST page](../rest.md).",
-        _table(("route", "does", "more"), rows),
+        table(("route", "does", "more"), rows),
     )
 
 
@@ -125,26 +129,8 @@ def _words() -> list[str]:
 
 
 def _field(field: Field) -> tuple[str, str, str, str]:
-    default = "required" if field.required else _code(field.default)
-    return f"`{field.name}`{' *' if field.can_change else ''}", field.type, default, _line(field.description)
-
-
-def _page(title: str, about: str, *parts: str) -> str:
-    note = "<!-- Made by `make docs` from the code; change it there. -->"
-    return "\n\n".join([note, f"# {title}", about, *parts]) + "\n"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def _code(value: Any) -> str:
-    return f"`{json.dumps(value, ensure_ascii=False, default=str)}`"
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
+    default = "required" if field.required else code(field.default)
+    return f"`{field.name}`{' *' if field.can_change else ''}", field.type, default, line(field.description)
 
 
 def main() -> None:

@@ -6,11 +6,20 @@ When this fails after an upgrade: read the new source, adapt ``skald_work_pools.
 from __future__ import annotations
 
 import ast
+import contextlib
+import http.server
 import importlib
 import inspect
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
+import prefect
 import prefect.engine
 import prefect.flow_engine as flow_engine
 import pytest
@@ -20,8 +29,9 @@ from prefect.events.worker import EventsWorker
 from prefect.workers.base import BaseWorker
 
 from skald_work_pools import prefect_private, worker
-from skald_work_pools.prefect_private import EVENTS_CLIENT_ATTRIBUTES, PRIVATE, WORKER_ATTRIBUTES
+from skald_work_pools.prefect_private import EVENTS_CLIENT_ATTRIBUTES, PRIVATE, WORKER_ATTRIBUTES, clients
 from skald_work_pools.prefect_private.worker import NodeWorker
+from tests.services.prefect_server import free_port
 
 ALLOWED = Path(prefect_private.__file__).parent
 PACKAGE = ALLOWED.parent
@@ -135,3 +145,83 @@ def test_no_other_file_imports_a_private_module() -> None:
 
 def test_the_client_still_tells_server_types() -> None:
     assert {kind.name for kind in ServerType} >= {"SERVER", "CLOUD"}
+
+
+VERSION = f'"{prefect.__version__}"'.encode()
+
+
+@contextlib.contextmanager
+def answering(port: int, status: int = 200) -> Iterator[None]:
+    """A server that tells its version, and nothing else."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(VERSION)))
+            self.end_headers()
+            self.wfile.write(VERSION)
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+WARMING = """
+import prefect.context
+from skald_work_pools.prefect_private import clients
+clients.warm_at_last()
+assert prefect.context.SyncClientContext.get() is not None
+"""
+
+
+def warming(port: int) -> subprocess.Popen[bytes]:
+    env = {**os.environ, "PREFECT_API_URL": f"http://127.0.0.1:{port}/api", "PREFECT_CLIENT_MAX_RETRIES": "0"}
+    return subprocess.Popen([sys.executable, "-c", WARMING], env=env, stderr=subprocess.PIPE)
+
+
+def test_a_process_that_finds_no_server_waits_for_it() -> None:
+    port = free_port()
+    process = warming(port)
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(4)
+        with answering(port):
+            assert process.wait(60) == 0, process.stderr
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_server_that_refuses_is_not_waited_for() -> None:
+    port = free_port()
+    with answering(port, status=401):
+        process = warming(port)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"401" in said
+
+
+def test_the_call_after_an_outage_is_the_last_that_is_repeated() -> None:
+    calls: list[int] = []
+
+    class Client:
+        def update(self, number: int) -> int:
+            calls.append(number)
+            if len(calls) < 3:
+                raise httpx.ConnectError("away")
+            return number
+
+    client = Client()
+    clients.insist_once(client, "update")
+    assert client.update(7) == 7
+    assert calls == [7, 7, 7]
+    calls.clear()
+    with pytest.raises(httpx.ConnectError):
+        client.update(8)

@@ -66,6 +66,8 @@ def test_every_route_is_in_the_document(rest: Rest) -> None:
         ("GET", "/api/skalds/{skald_id}/status"),
         ("GET", "/api/skalds/{skald_id}/heartbeat"),
         ("POST", "/api/skalds/{skald_id}/ping"),
+        ("GET", "/api/cache/{name}.jpg"),
+        ("GET", "/api/cache/{name}.json"),
         ("GET", "/api/system/health"),
         ("GET", "/api/system/status"),
         ("GET", "/api/system/metrics"),

@@ -70,3 +70,28 @@ def test_nodes_of_skalds_own_are_listed(rest: Rest, own_redis: RedisServer) -> N
     )
     assert (found["supportedTasks"], found["currentTasks"]) == (["TheirWorker"], ["t1"])
     assert "theirs" in [skald["id"] for skald in rest.get("/api/skalds/?type=edge")["items"]]
+
+
+def test_the_newest_picture_is_served_to_a_page(rest: Rest, own_redis: RedisServer) -> None:
+    with Redis(host=own_redis.host, port=own_redis.port) as redis:
+        jpeg = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 40
+        redis.hset("skald:cache:site-1/gate", mapping={"picture": jpeg, "findings": '{"luma": 0.4}'})
+        redis.hset("skald:cache:odd", mapping={"picture": "<script>", "findings": "[1"})
+        redis.set("skald:cache:string", "x")
+    found = rest.ask("GET", "/api/cache/site-1/gate.jpg")
+    assert (found.status_code, found.content) == (200, jpeg)
+    assert (found.headers["content-type"], found.headers["cache-control"]) == ("image/jpeg", "no-store")
+    assert rest.get("/api/cache/site-1/gate.json") == {"luma": 0.4}
+    for path, status, words in (
+        ("nobody.jpg", 404, "not in the cache"),
+        ("nobody.json", 404, "not in the cache"),
+        ("string.jpg", 404, "not in the cache"),
+        ("odd.jpg", 404, "something else than a JPEG"),
+        ("odd.json", 404, "no JSON object"),
+        ("../gate.jpg", 404, ""),
+        ("a b.jpg", 422, "is not cache:NAME"),
+    ):
+        answer = rest.ask("GET", f"/api/cache/{path}")
+        assert (answer.status_code, words in answer.json()["error"]) == (status, True), (path, answer.text)
+    own_redis.kill()
+    assert rest.ask("GET", "/api/cache/site-1/gate.jpg").status_code == 503

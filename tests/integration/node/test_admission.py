@@ -130,6 +130,29 @@ def test_gpus_are_leased_by_uuid_until_nvml_agrees_that_they_are_free(lonely: Be
             lonely.reaches(run, "Completed")
 
 
+@pytest.mark.parametrize("policy", ["warn", "kill"])
+def test_who_uses_more_than_a_share_is_told_so_and_killed_by_policy(
+    lonely: Bench, gpus: NvmlStub, policy: str
+) -> None:
+    marks = lonely.marks()
+    with lonely.node(**gpus.env, SKALD_GPU_OVERUSE=policy):
+        run = lonely.run(lonely.deploy("sharing"), **attachments(marks))
+        assert appears(marks / "share") == f"{4 * GIB} 0.2500"
+        pid = int(until(lambda: lonely.read(run)["infrastructure_pid"], 30, "the id of its process"))
+        for gpu in gpus.gpus:
+            gpu.used, gpu.processes = 6 * GIB, {pid: 6 * GIB}
+        gpus.write()
+        said = lonely.says(run, "it uses 6.0 GiB of GPU")
+        assert "its share is 4.0 GiB" in said
+        if policy == "kill":
+            ended = lonely.reaches(run, "Crashed")
+            assert "it uses 6.0 GiB of GPU" in ended["state"]["message"]
+            gone(pid)
+        else:
+            (marks / "enough").touch()
+            lonely.reaches(run, "Completed")
+
+
 def test_a_task_without_gpus_sees_none_on_a_gpu_node(lonely: Bench, gpus: NvmlStub) -> None:
     marks = lonely.marks()
     with lonely.node(**gpus.env):

@@ -34,7 +34,7 @@ async def test_a_task_begins_with_what_was_stored_after_its_node_had_asked_for_i
     context.api.claim = AsyncMock(return_value=Pending())
     context.api.newest = AsyncMock(return_value=told(run, *newest) if newest else None)
     lease = Lease(str(run.id), Needs(), (), datetime.now(UTC))
-    life = RunSupervisor(context, run, told(run, 1, 10), MagicMock(), None, lease, False, print, print)
+    life = RunSupervisor(context, run, told(run, 1, 10), MagicMock(), None, lease, {}, print, print)
     monkeypatch.setattr(life._launcher, "launch", AsyncMock(return_value=MagicMock()))
     monkeypatch.setattr(life, "_watch", AsyncMock(return_value=Exit(code=0)))
     monkeypatch.setattr(module, "RunFinalizer", lambda _: MagicMock(settle=AsyncMock(return_value=Ended())))
@@ -79,7 +79,7 @@ async def test_before_its_claim_is_answered_a_run_s_state_is_nobody_s_interferen
     run = FlowRun(id=uuid4(), flow_id=uuid4(), name="n", state=Scheduled())
     context = MagicMock(name="context")
     lease = Lease(str(run.id), Needs(), (), datetime.now(UTC))
-    life = RunSupervisor(context, run, told(run, 1, 10), MagicMock(), None, lease, False, print, print)
+    life = RunSupervisor(context, run, told(run, 1, 10), MagicMock(), None, lease, {}, print, print)
     context.api.read_many = AsyncMock(return_value=[run])
     overseer = StateReconciler(context, {life.id: life})
 
@@ -106,7 +106,7 @@ async def test_an_answer_that_a_newer_one_has_overtaken_is_not_obeyed() -> None:
 
     context.api.read = read
     lease = Lease(str(run.id), Needs(), (), datetime.now(UTC))
-    life = RunSupervisor(context, run, told(run, 1, 10), MagicMock(), None, lease, False, print, print)
+    life = RunSupervisor(context, run, told(run, 1, 10), MagicMock(), None, lease, {}, print, print)
     life._mine.add(str(state.id))
     life.child = MagicMock()
     overseer = StateReconciler(context, {life.id: life})

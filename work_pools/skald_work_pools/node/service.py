@@ -34,6 +34,7 @@ from skald_work_pools.node.reconcile.stuck_cancellations import StuckCancellatio
 from skald_work_pools.node.runs.admission import Admission
 from skald_work_pools.node.runs.deployments import Deployments
 from skald_work_pools.node.runs.device_ledger import DeviceLedger
+from skald_work_pools.node.runs.gpu_watch import GpuWatch
 from skald_work_pools.node.runs.poll_wake import PollWake
 from skald_work_pools.node.runs.poller import Poller
 from skald_work_pools.node.runs.run_supervisor import RunSupervisor
@@ -104,6 +105,7 @@ class NodeService:
         self.admission = Admission(
             self._context, self._deployments, self._ledger, running, updates.answered, self._wake.changed
         )
+        self._gpus = GpuWatch(self._ledger, running, settings.gpu_overuse)
         self._poller = Poller(api, self.admission, queues, self._wake)
         left = self.admission.left
         self._overseer = StateReconciler(self._context, running)
@@ -126,12 +128,7 @@ class NodeService:
         self._announcer = Announcer(claim, self.capacity, self._context.emitter.emit)
         room = (self._ledger, self.admission, self._poller)
         self._link = Linked(
-            settings,
-            claim.announcement,
-            pool,
-            queues,
-            *room,
-            told=lambda: self._context.aside(insist(self._announce, "announcement")),
+            self._context, settings, claim.announcement, pool, queues, *room, announce=self._announce
         )
         self.loaded = asyncio.Event()
         self._polled = -IDLE_POLL
@@ -152,6 +149,7 @@ class NodeService:
             self._context.logs.run,
             self._context.emitter.run,
             self._ledger.run,
+            self._gpus.run,
             self._pulses.beat,
             self._pulses.renew,
             self._stillness.watch,

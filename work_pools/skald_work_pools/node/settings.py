@@ -10,16 +10,18 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
+from skald_work_pools.gpu_shares import Overuse
 from skald_work_pools.link import PATH
 from skald_work_pools.needs import Size
 
-TAGS, GRACE, SPARES, CANCEL_GRACE, HOME, WARM_MEMORY, LINK, KEY = (
+TAGS, GRACE, SPARES, CANCEL_GRACE, HOME, WARM_MEMORY, GPU_OVERUSE, LINK, KEY = (
     "SKALD_TAGS",
     "SKALD_GRACE",
     "SKALD_SPARES",
     "SKALD_CANCEL_GRACE",
     "SKALD_HOME",
     "SKALD_WARM_MEMORY",
+    "SKALD_GPU_OVERUSE",
     "SKALD_LINK",
     "SKALD_API_KEY",
 )
@@ -30,8 +32,8 @@ class NodeSettings:
     """``grace``: what tasks get when the node stops, ``cancel_grace``: what a cancelled one gets; seconds.
 
     ``spares``: children kept ready per deployment. ``warm_memory``: bytes for loaded code, 0 for a quarter of the
-    machine's. ``link``: the WebSocket of the bridge that the node keeps a link to, with the key of its REST API; empty:
-    none.
+    machine's. ``gpu_overuse``: of tasks that use more of a GPU than their share. ``link``: the WebSocket of the bridge
+    that the node keeps a link to, with the key of its REST API; empty: none.
     """
 
     home: Path
@@ -40,6 +42,7 @@ class NodeSettings:
     cancel_grace: float = 10.0
     spares: int = 2
     warm_memory: int = 0
+    gpu_overuse: Overuse = Overuse.WARN
     link: str = ""
     link_key: str = field(default="", repr=False)
 
@@ -53,6 +56,7 @@ class NodeSettings:
             cancel_grace=_number(environ, CANCEL_GRACE, cls.cancel_grace),
             spares=int(_number(environ, SPARES, cls.spares)),
             warm_memory=_size(environ, WARM_MEMORY),
+            gpu_overuse=_overuse(environ.get(GPU_OVERUSE) or cls.gpu_overuse),
             link=_socket(environ, LINK),
             link_key=environ.get(KEY, ""),
         )
@@ -69,6 +73,13 @@ def _number(environ: Mapping[str, str], name: str, default: float) -> float:
     if not 0 <= number < 10**6:
         raise ValueError(f"{name} is {text!r}; set it to a number from 0 on, or leave it out")
     return number
+
+
+def _overuse(text: str) -> Overuse:
+    try:
+        return Overuse(text.strip().lower())
+    except ValueError:
+        raise ValueError(f"{GPU_OVERUSE} is {text!r}; write {' or '.join(Overuse)}") from None
 
 
 def _size(environ: Mapping[str, str], name: str) -> int:

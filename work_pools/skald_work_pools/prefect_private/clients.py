@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import functools
 import ssl
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import httpx
 import prefect.client.orchestration as orchestration
 import prefect.results as results
 from prefect.context import SettingsContext, SyncClientContext, get_settings_context
 from prefect.utilities.asyncutils import run_coro_as_sync
+
+from skald_work_pools.retrying import insist, pauses, unanswered
 
 
 def share_ssl_contexts() -> None:
@@ -50,8 +54,44 @@ def warm() -> None:
     run_coro_as_sync(_nothing())
 
 
+def warm_at_last() -> None:
+    """``warm``, unless that is done already: tried until the server answers."""
+    for pause in pauses():
+        if SyncClientContext.get() is not None:
+            return
+        try:
+            warm()
+        except RuntimeError as error:
+            # So a client says that it could not ask; of versions that do not match there is no cause.
+            if not (isinstance(error.__cause__, Exception) and unanswered(error.__cause__)):
+                raise
+            time.sleep(pause)
+
+
 async def _nothing() -> None:
     """Starts the loop that the engine runs coroutines on."""
+
+
+def insist_once(client: Any, method: str, coroutine: bool = False) -> None:
+    """The client's next call of ``method`` is made until the server answers."""
+    call = getattr(client, method)
+
+    def insisting(*args: Any, **more: Any) -> Any:
+        delattr(client, method)
+        wait = pauses()
+        while True:
+            try:
+                return call(*args, **more)
+            except httpx.HTTPError as error:
+                if not unanswered(error):
+                    raise
+            time.sleep(next(wait))
+
+    async def insisting_async(*args: Any, **more: Any) -> Any:
+        delattr(client, method)
+        return await insist(lambda: call(*args, **more), method)
+
+    setattr(client, method, insisting_async if coroutine else insisting)
 
 
 def answer_once(client: Any, method: str, answer: Callable[[], Any], coroutine: bool = False) -> None:

@@ -22,7 +22,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import AsyncClientContext, SyncClientContext
 from prefect.flow_engine import AsyncFlowRunEngine, FlowRunEngine
 
-from skald_work_pools.prefect_private.clients import answer_once
+from skald_work_pools.prefect_private.clients import answer_once, insist_once
 from skald_work_pools.prefect_private.host import Host, handed
 from skald_work_pools.prefect_private.proposals import insist_on_states
 
@@ -81,6 +81,13 @@ class _NodeEngine:
             request.raise_if_requested()
             yield request
 
+    def _book_once(self, client: Any, coroutine: bool = False) -> None:
+        """Version and policy of the flow: its node stores them, or else the engine, until it has."""
+        if self._is_handed and handed.books:
+            answer_once(client, "update_flow_run", lambda: None, coroutine=coroutine)
+        elif self._is_handed:
+            insist_once(client, "update_flow_run", coroutine=coroutine)
+
     def _as_started(self) -> FlowRun:
         """The run as the API would tell it now."""
         run, state = self.flow_run, self.flow_run.state
@@ -121,8 +128,7 @@ class NodeEngine(_NodeEngine, FlowRunEngine[P, R]):
     @contextmanager
     def initialize_run(self) -> Generator[Any, None, None]:
         with SyncClientContext.get_or_create() as context:
-            if self._is_handed and handed.books:
-                answer_once(context.client, "update_flow_run", lambda: None)
+            self._book_once(context.client)
             with super().initialize_run():
                 yield self
 
@@ -159,8 +165,7 @@ class AsyncNodeEngine(_NodeEngine, AsyncFlowRunEngine[P, R]):
     @asynccontextmanager
     async def initialize_run(self) -> AsyncGenerator[Any, None]:
         async with AsyncClientContext.get_or_create() as context:
-            if self._is_handed and handed.books:
-                answer_once(context.client, "update_flow_run", lambda: None, coroutine=True)
+            self._book_once(context.client, coroutine=True)
             async with super().initialize_run():
                 yield self
 

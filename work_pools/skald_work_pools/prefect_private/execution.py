@@ -22,7 +22,9 @@ from prefect.runner._workspace_resolver import PreparedWorkspace, prepare_worksp
 from prefect.states import Completed, Running, to_state_create
 from prefect.utilities.callables import get_call_parameters
 
+from skald_work_pools.prefect_private.clients import warm_at_last
 from skald_work_pools.prefect_private.host import handed
+from skald_work_pools.retrying import insist
 
 
 def rehearse() -> None:
@@ -55,6 +57,7 @@ def execute(flow: Flow[..., Any], run: FlowRun, books: bool = True) -> None:
         BaseException: what interrupted the engine.
     """
     handed.run_id, handed.books = run.id, books
+    warm_at_last()
     with prefect.engine.handle_engine_signals(run.id):
         logger: Any = flow_run_logger(flow_run=run)
         with RunMetrics(run, flow):
@@ -95,7 +98,8 @@ def fetch_code(run: FlowRun) -> Code:
         if run.deployment_id is None:
             raise ValueError("Flow run does not have an associated deployment")
         async with get_client() as client:
-            deployment = await client.read_deployment(run.deployment_id)
+            deployment_id = run.deployment_id
+            deployment = await insist(lambda: client.read_deployment(deployment_id), "deployment")
             return await prepare_workspace(client, run, deployment, Path.cwd())
 
     found = asyncio.run(fetch())

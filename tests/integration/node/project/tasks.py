@@ -155,6 +155,14 @@ def demanding(attachments: Speed) -> None:
     mark(attachments.folder, "demanding")
 
 
+@task_type(name="sharing", needs=Needs(gpu_memory="4GiB"))
+def sharing(attachments: Speed) -> None:
+    told = " ".join(os.environ.get(name, "-") for name in ("SKALD_GPU_MEMORY", "SKALD_GPU_MEMORY_FRACTION"))
+    mark(attachments.folder, "share", told)
+    while not (Path(attachments.folder) / "enough").exists():
+        time.sleep(0.02)
+
+
 @task_type(name="rendering", needs=Needs(gpus=1))
 def rendering(attachments: Speed) -> None:
     mark(attachments.folder, "devices", os.environ["CUDA_VISIBLE_DEVICES"])

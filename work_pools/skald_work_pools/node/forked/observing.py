@@ -18,6 +18,7 @@ from datetime import date, datetime
 from types import FrameType
 from typing import Any
 
+from skald_work_pools.gpu_shares import FRACTION, MEMORY, VISIBLE
 from skald_work_pools.node.forked.callers import (
     INNER,
     WAITING,
@@ -33,7 +34,7 @@ from skald_work_pools.node.forked.patches import exit_handlers, looks_at_paths, 
 from skald_work_pools.node.forked.stamps import Reads, kind_of, link_of, listing, modules_in, stamp_of
 from skald_work_pools.task_type import Start
 
-PER_RUN = frozenset({"PREFECT__FLOW_RUN_ID", "PREFECT__FLOW_RUN_NAME", "CUDA_VISIBLE_DEVICES"})
+PER_RUN = frozenset({"PREFECT__FLOW_RUN_ID", "PREFECT__FLOW_RUN_NAME", VISIBLE, MEMORY, FRACTION})
 """Variables that a process has only once its run is known."""
 _CLOCKS: frozenset[Any] = frozenset(
     {

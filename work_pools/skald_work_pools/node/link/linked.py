@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from prefect.client.schemas.objects import WorkPool
 
 from skald_work_pools.devices import Announcement
+from skald_work_pools.node.context import NodeContext
 from skald_work_pools.node.link.bridge_link import BridgeLink
 from skald_work_pools.node.link.node_report import NodeReport
 from skald_work_pools.node.link.offers import Offers
@@ -15,13 +16,15 @@ from skald_work_pools.node.runs.admission import Admission
 from skald_work_pools.node.runs.device_ledger import DeviceLedger
 from skald_work_pools.node.runs.poller import Poller
 from skald_work_pools.node.settings import NodeSettings
+from skald_work_pools.retrying import insist
 
 
 class Linked:
-    """``told`` hears when the bridge has welcomed the node."""
+    """``announce`` tells of the node in Prefect: that it is linked, too."""
 
     def __init__(
         self,
+        context: NodeContext,
         settings: NodeSettings,
         announcement: Announcement,
         pool: Callable[[], WorkPool],
@@ -30,7 +33,7 @@ class Linked:
         admission: Admission,
         poller: Poller,
         *,
-        told: Callable[[], object],
+        announce: Callable[[], Awaitable[None]],
     ) -> None:
         self._report = NodeReport(announcement, pool, queues, ledger, admission, poller)
         offers = Offers(admission, poller, pool, queues)
@@ -40,7 +43,7 @@ class Linked:
             self._report.hello,
             self._report.now,
             offers.consider,
-            told,
+            lambda: context.aside(insist(announce, "announcement")),
         )
         self.run, self.changed = self._link.run, self._link.changed
         ledger.watcher = self.changed

@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import FlowRun, WorkPool
 from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 
+from skald_work_pools.gpu_shares import device_environment
 from skald_work_pools.leases import Lease, Refusal
 from skald_work_pools.messages import UpdateApplied, UpdateRejected
 from skald_work_pools.needs import Needs
@@ -161,7 +162,7 @@ class Admission:
             job,
             loaded,
             lease,
-            self._ledger.has_gpus,
+            device_environment(lease, self._ledger.ledger.capacity.gpus) if self._ledger.has_gpus else {},
             lambda answer: self._answered(supervisor, answer),
             lambda session: self._ledger.started(str(run.id), session),
         )

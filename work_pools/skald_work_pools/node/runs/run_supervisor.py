@@ -44,8 +44,9 @@ CALM_AFTER = 10.0
 
 
 class RunSupervisor:
-    """``data`` is the run as the API gave it; ``answered`` hears the child's answers to updates.
+    """``data`` is the run as the API gave it; ``devices`` are variables that say what it may use.
 
+    ``answered`` hears the child's answers to updates.
     ``began`` hears the session id of the run's processes.
     """
 
@@ -57,7 +58,7 @@ class RunSupervisor:
         job: Job,
         loaded: Loaded | None,
         lease: Lease,
-        gpu_node: bool,
+        devices: dict[str, str | None],
         answered: Callable[[UpdateApplied | UpdateRejected], None],
         began: Callable[[int], None],
     ) -> None:
@@ -72,9 +73,7 @@ class RunSupervisor:
         self.proposed: tuple[int, dict[str, Any]] | None = None
         """The newest revision that the child was asked to judge, and its attachments."""
         self._learn(data)
-        self._devices: dict[str, str | None] = (
-            {"CUDA_VISIBLE_DEVICES": ",".join(lease.gpu_uuids)} if gpu_node else {}
-        )
+        self._devices = devices
         self._launcher = Launcher(context, self.id, job.plan, loaded, self._devices, self.say)
         self._answered = answered
         self._began = began
@@ -176,6 +175,12 @@ class RunSupervisor:
             self.say(f"kills its process: {reason}", logging.WARNING)
             if self.child is not None:
                 self.child.kill()
+
+    def kill(self, reason: str) -> None:
+        """End its processes at once: the attempt is Crashed, for this reason."""
+        if self.child is not None and self.intent is None and not self.over:
+            self.broke = reason
+            self.child.kill()
 
     def freeze(self) -> None:
         """Stop all of the group's processes where they are; the lease is kept."""
