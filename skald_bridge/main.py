@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ from skald_bridge.domain.retention import RECORDINGS
 from skald_bridge.ports import Peers, Pictures
 from skald_bridge.services.bridge import Bridge, Outside, Stores
 from skald_bridge.services.dead_letters import DeadLetters
+from skald_bridge.services.linked import Linked
+from skald_bridge.services.nodes import ALIVE_EVERY
 from skald_bridge.services.persistent_tasks import revivals
 from skald_bridge.services.pods import Pods
 from skald_bridge.services.relay import Relay
@@ -53,6 +56,8 @@ from skald_bridge.services.relays import (
 )
 from skald_bridge.services.retention import Retention
 from skald_bridge.settings import Settings
+from skald_work_pools.link import PATH
+from skald_work_pools.placement import model as placement
 
 
 @asynccontextmanager
@@ -83,8 +88,17 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
         recordings = SqliteRecordings(file)
         letter_store = SqliteDeadLetters(file)
         dead_letters = DeadLetters(letter_store, clock)
+        linked = Linked(
+            clock,
+            placement.Settings(
+                suspicious=timedelta(seconds=settings.link_suspicious),
+                offline=timedelta(seconds=settings.link_offline),
+            ),
+        )
         prefect = await stack.enter_async_context(
-            PrefectEngine(unreadable=lambda run, error: dead_letters.note(Kind.RUN, run, error))
+            PrefectEngine(
+                unreadable=lambda run, error: dead_letters.note(Kind.RUN, run, error), births=linked.dispatch
+            )
         )
         relays: list[Relay[Any]] = []
         talk = await connections.kafka(settings)
@@ -144,6 +158,7 @@ async def bridge(path: Path, settings: Settings) -> AsyncIterator[Bridge]:
             retention=Retention(SqliteRetention(file), cursor, positions, clock, keep, readers)
             if keep
             else None,
+            linked=linked,
         )
 
 
@@ -220,6 +235,7 @@ async def _answering(
     from skald_bridge.api.backend import Backend
     from skald_bridge.api.dtask import Dtask
     from skald_bridge.api.fleet_watch import FleetWatch
+    from skald_bridge.api.node_link import NodeLinks
     from skald_bridge.api.server import limits, serving
     from skald_bridge.api.watch import CLIENTS, Watch
 
@@ -248,9 +264,16 @@ async def _answering(
         made.watch(fleet.loop)
         access = _access(settings)
         dtask = Dtask(made.fleet) if settings.dtask else None
-        app = make_app(backend, watch, fleet, access, settings.dashboard, dtask)
+        links = partial(
+            NodeLinks,
+            nodes=made.linked.nodes,
+            answers=made.linked.dispatch,
+            every=ALIVE_EVERY,
+            most=max(1, allowed.connections * 3 // 4),
+        )
+        app = make_app(backend, watch, fleet, access, settings.dashboard, dtask, links)
         quick = quick_way(app, access, dtask) if dtask is not None else None
-        async with serving(app, bound, allowed, quick):
+        async with serving(app, bound, allowed, quick, {PATH}):
             try:
                 yield
             finally:

@@ -9,6 +9,7 @@ from skald_bridge.adapters.prefect_artifacts import ArtifactReader
 from skald_bridge.adapters.prefect_choice import DeploymentChoice
 from skald_bridge.adapters.prefect_commands import TaskCommands
 from skald_bridge.adapters.prefect_connection import Connect
+from skald_bridge.adapters.prefect_gates import PoolGates
 from skald_bridge.adapters.prefect_hints import HintStream
 from skald_bridge.adapters.prefect_identity import KnownRuns, RunIds, Unreadable, unheard
 from skald_bridge.adapters.prefect_log_pages import LogReader
@@ -18,20 +19,31 @@ from skald_bridge.adapters.prefect_reading import TaskReader
 from skald_bridge.adapters.prefect_types import TaskTypeReader
 from skald_bridge.adapters.prefect_update import HotUpdates
 from skald_bridge.adapters.prefect_waiting import WaitingReader
+from skald_bridge.ports import Births
 
 
 class PrefectEngine:
     """Prefect at ``PREFECT_API_URL`` through its own client: ``async with PrefectEngine() as engine``; or by any
     other connection."""
 
-    def __init__(self, connect: Connect | None = None, *, unreadable: Unreadable = unheard) -> None:
-        """``unreadable`` hears of runs that Prefect has and cannot show, or that cannot be understood."""
+    def __init__(
+        self,
+        connect: Connect | None = None,
+        *,
+        unreadable: Unreadable = unheard,
+        births: Births | None = None,
+    ) -> None:
+        """``unreadable`` hears of runs that Prefect has and cannot show, or that cannot be understood.
+
+        ``births`` hears of those that are created here.
+        """
         known = KnownRuns(unreadable)
         self._api = PrefectApi(connect, known.left_out)
         runs = RunIds(self._api, known)
         reader = TaskReader(self._api, runs)
         choice = DeploymentChoice(self._api, reader)
-        commands = TaskCommands(self._api, runs, reader, choice)
+        self._gates = PoolGates(self._api, births)
+        commands = TaskCommands(self._api, runs, reader, choice, self._gates.born)
         self._updates = HotUpdates(self._api, runs, reader, commands)
         self.in_kubernetes = KubernetesRuns(self._api, reader, commands)
         """What looks after pods asks and tells."""
@@ -50,7 +62,7 @@ class PrefectEngine:
         self.waiting = WaitingReader(self._api).waiting
         queue = QueueReader(self._api, reader)
         self.queue, self.at_work = queue.queue, queue.at_work
-        self.hints = HintStream(self._api, known, choice.forget).hints
+        self.hints = HintStream(self._api, known, choice.forget, self._gates.forget).hints
         self.create, self.release, self.fail = commands.create, commands.release, commands.fail
         self.cancel, self.pause, self.resume = commands.cancel, commands.pause, commands.resume
         self.retry, self.queue_for = commands.retry, commands.queue_for
@@ -61,5 +73,6 @@ class PrefectEngine:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
+        await self._gates.close()
         await self._updates.close()
         await self._api.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,7 @@ from skald_bridge.adapters.prefect_deployments import (
     queue_name,
     refusal,
 )
+from skald_bridge.adapters.prefect_gates import Newborn
 from skald_bridge.adapters.prefect_identity import RunIds
 from skald_bridge.adapters.prefect_mapping import TASK_TAG
 from skald_bridge.adapters.prefect_reading import TaskReader
@@ -39,8 +40,17 @@ _HELD_FOR = _PAUSED_FOR = timedelta(days=10 * 365)
 class TaskCommands:
     """The commands of the ``Engine`` port, all but the hot update."""
 
-    def __init__(self, api: PrefectApi, runs: RunIds, reader: TaskReader, choice: DeploymentChoice) -> None:
+    def __init__(
+        self,
+        api: PrefectApi,
+        runs: RunIds,
+        reader: TaskReader,
+        choice: DeploymentChoice,
+        born: Callable[[Newborn], None],
+    ) -> None:
+        """``born`` hears of each run that is to start at once."""
         self._api = api
+        self._born = born
         self._runs = runs
         self._reader = reader
         self._choice = choice
@@ -102,6 +112,8 @@ class TaskCommands:
         except Exception as error:
             self._choice.forget(class_name)
             raise _named(class_name, refusal(error) or self._api.translated(error)) from error
+        if not held:
+            self._born(Newborn(run, row, class_name, priority, task or run["id"]))
         made = (await self._reader.tasks_of([run]))[0]
         return replace(made, as_asked=run["parameters"] == parameters)
 

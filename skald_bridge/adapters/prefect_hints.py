@@ -20,6 +20,7 @@ from skald_work_pools.messages import (
     TASK_MOVES,
     TASK_STILL,
     UPDATE_APPLIED,
+    WORK_EVENTS,
 )
 
 if TYPE_CHECKING:
@@ -33,11 +34,17 @@ _log = logging.getLogger("skald_bridge.hints")
 class HintStream:
     """Every subscription is one connection: when it breaks, the iterator ends, so that the gap is seen."""
 
-    def __init__(self, api: PrefectApi, known: KnownRuns, deployed: Callable[[], None]) -> None:
-        """``deployed`` hears when a deployment has changed, or may have."""
+    def __init__(
+        self,
+        api: PrefectApi,
+        known: KnownRuns,
+        deployed: Callable[[], None],
+        pooled: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``deployed`` hears when a deployment has changed, or may have; ``pooled`` of work pools and queues."""
         self._api = api
         self._known = known
-        self._deployed = deployed
+        self._deployed, self._pooled = deployed, pooled
 
     @asynccontextmanager
     async def hints(self) -> AsyncIterator[AsyncIterator[Heard]]:
@@ -47,7 +54,9 @@ class HintStream:
         from skald_bridge.adapters.prefect_client import plainly
 
         wanted = EventFilter(
-            event=EventNameFilter(prefix=[RUN_RESOURCE, DEPLOYMENT_RESOURCE, ARTIFACT_CREATED, *_OURS])
+            event=EventNameFilter(
+                prefix=[RUN_RESOURCE, DEPLOYMENT_RESOURCE, WORK_EVENTS, ARTIFACT_CREATED, *_OURS]
+            )
         )
         async with AsyncExitStack() as stack:
             try:
@@ -56,7 +65,9 @@ class HintStream:
             except Exception as error:
                 known = self._api.translated(plainly(error))
                 raise known if known is not error else _broken(error) from error
-            self._deployed()  # what was told before this connection was not heard
+            # What was told before this connection was not heard.
+            self._deployed()
+            self._pooled()
             yield self._hints(subscriber)
 
     async def _hints(self, subscriber: PrefectEventSubscriber) -> AsyncIterator[Heard]:
@@ -68,6 +79,8 @@ class HintStream:
                 return
             if event.event.startswith(DEPLOYMENT_RESOURCE):
                 self._deployed()
+            elif event.event.startswith(WORK_EVENTS):
+                self._pooled()
             elif (hint := _read(event, self._known.task(run_of(event)))) is not None:
                 yield hint
 

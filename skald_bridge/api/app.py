@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -19,6 +20,7 @@ from skald_bridge.api.fleet_watch import FleetWatch
 from skald_bridge.api.guard import Guard
 from skald_bridge.api.head import Head
 from skald_bridge.api.metrics import CONTENT_TYPE, Requests, exposition
+from skald_bridge.api.node_link import NodeLinks
 from skald_bridge.api.problems import ALWAYS, handle_problems, responses
 from skald_bridge.api.quick import Quick
 from skald_bridge.api.watch import Watch
@@ -37,8 +39,12 @@ def make_app(
     access: Access,
     dashboard: Path | None = None,
     dtask: Dtask | None = None,
+    links: Callable[[ASGIApp], NodeLinks] | None = None,
 ) -> FastAPI:
-    """``dashboard``: a folder with a built page, served under /dashboard; ``dtask``: also answers its routes."""
+    """``dashboard``: a folder with a built page, served under /dashboard; ``dtask``: also answers its routes.
+
+    ``links`` makes the layer that nodes' links end in.
+    """
     app = FastAPI(
         title="Skald bridge",
         description="Skalds' REST and events, over Prefect.",
@@ -82,6 +88,8 @@ def make_app(
         )
     if dtask is not None:
         app.add_middleware(DtaskRoutes, dtask=dtask)
+    if links is not None:
+        app.add_middleware(links)
     app.add_middleware(Guard, access=access, requests=requests)
     return app
 

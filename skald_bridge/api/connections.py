@@ -6,13 +6,16 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
 
 import h11
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
 MOST = 1000
@@ -50,8 +53,9 @@ def connection_limit(descriptors: int) -> int:
 class Door:
     """All connections. When there are too many, the one that has been silent for the longest goes first."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, limits: Limits, sockets: Collection[str] = ()) -> None:
+        """``sockets``: paths that WebSockets are served at."""
+        self.limits, self.sockets = limits, sockets
         self._open: set[Connection] = set()
         self._silent: dict[Connection, None] = {}
         self._full = 0
@@ -90,7 +94,10 @@ class Door:
 
 
 class Connection(H11Protocol):
-    """HTTP/1 with an end to every wait for the client. A handshake of WebSocket is an ordinary request."""
+    """HTTP/1 with an end to every wait for the client.
+
+    A handshake of WebSocket is an ordinary request, unless its path is one of the door's ``sockets``.
+    """
 
     def __init__(
         self,
@@ -146,8 +153,15 @@ class Connection(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         self._hang_up(_UNREADABLE if self._is_unanswered() else b"")
 
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """The connection stays one of the door's until it ends; its waits are no concern of HTTP's any more."""
+        self._await(None)
+        self._read()
+        self.ws_protocol_class = cast(Any, partial(_Socket, ended=partial(self._door.leave, self)))
+        super().handle_websocket_upgrade(event)
+
     def _should_upgrade(self) -> bool:
-        return False
+        return self.scope["path"] in self._door.sockets and self._get_upgrade() == b"websocket"
 
     def _look(self) -> None:
         """What is awaited of the client now; the answer to one request may come before its body's end."""
@@ -202,6 +216,23 @@ class Connection(H11Protocol):
             self.transport.abort()
         else:
             self.transport.close()
+
+
+class _Socket(WebSocketsSansIOProtocol):
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        *,
+        ended: Callable[[], None],
+    ) -> None:
+        super().__init__(config, server_state, app_state)
+        self._ended = ended
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended()
+        super().connection_lost(exc)
 
 
 class Seldom(logging.Filter):

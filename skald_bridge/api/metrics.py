@@ -129,6 +129,19 @@ def _bridge(facts: MetricFacts) -> Iterator[Metric]:
         {("granted",): fleet.granted, ("refused",): fleet.refused},
         "outcome",
     )
+    linked = bridge.linked
+    yield _gauge(
+        "skald_links",
+        "Nodes that hold a link, by status.",
+        {(status,): count for status, count in linked.nodes.states().items()},
+        "status",
+    )
+    yield _counter(
+        "skald_offers",
+        "Offers of new tasks to linked nodes, and tasks that were not offered, by outcome.",
+        {(outcome,): count for outcome, count in linked.dispatch.outcomes.items()},
+        "outcome",
+    )
     yield _gauge("skald_fleet_waiting", "Tasks that wait for a place.", {(): fleet.waiting})
     yield _gauge("skald_event_clients", "Clients that follow the events.", {(): facts.clients})
     uptime = facts.backend.clock.now() - facts.backend.started

@@ -8,7 +8,7 @@ import errno
 import logging
 import resource
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, cast
@@ -20,6 +20,7 @@ from skald_bridge.api.connections import Connection, Door, Limits, Seldom, conne
 from skald_bridge.api.quick import Quick
 from skald_bridge.api.quick_connection import QuickConnection
 from skald_bridge.domain.errors import InvalidInput, Unavailable
+from skald_work_pools.link.frames import LARGEST
 
 GRACE = 2
 """Seconds that open requests get at the end."""
@@ -58,17 +59,27 @@ def limits() -> Limits:
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, bound: socket.socket, limits: Limits, quick: Quick | None = None
+    app: ASGIApp,
+    bound: socket.socket,
+    limits: Limits,
+    quick: Quick | None = None,
+    sockets: Collection[str] = (),
 ) -> AsyncIterator[None]:
-    """Answers from when it is entered until it is left; what ``quick`` can answer does not reach ``app``."""
-    door = Door(limits)
+    """Answers from when it is entered until it is left; what ``quick`` can answer does not reach ``app``.
+
+    ``sockets``: paths that WebSockets are served at.
+    """
+    door = Door(limits, sockets)
     protocol = (
         partial(Connection, door=door) if quick is None else partial(QuickConnection, door=door, quick=quick)
     )
     config = uvicorn.Config(
         app,
         http=cast(Any, protocol),
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=LARGEST,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
         backlog=limits.backlog,
         log_config=None,
         access_log=False,

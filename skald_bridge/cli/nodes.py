@@ -13,6 +13,7 @@ from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.output import ago, console, plain, print_json, size, styled, table
 from skald_bridge.cli.shapes import node_json
 from skald_bridge.cli.tables import Column
+from skald_bridge.domain.facts import is_linked
 from skald_bridge.domain.usage import NodeFacts, by_node
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ COLUMNS = [
     Column("POOL", rank=2, enough=24),
     Column("STATUS"),
     Column("LOAD", rank=3),
+    Column("LINKED", rank=11),
     Column("TASKS", rank=1),
     Column("CPUS", rank=6),
     Column("MEMORY", rank=7),
@@ -73,6 +75,7 @@ def _row(facts: NodeFacts, now: datetime) -> list[str]:
         plain(node.pool),
         styled("online" if node.online else facts.health),
         f"{facts.load:.0%}" if node.online else "",
+        "yes" if is_linked(node) else "no",
         f"{taken.tasks}/{has.slots}" if has.slots else str(taken.tasks),
         f"{taken.cpus:g}/{has.cpus:g}" if has.cpus else "",
         f"{size(taken.memory)} of {size(has.memory)}" if has.memory else "",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from skald_bridge.cli.output import iso
-from skald_bridge.domain.facts import Progress, State, Subtask, Task
+from skald_bridge.domain.facts import Progress, State, Subtask, Task, is_linked
 from skald_bridge.domain.failure import Failure
 from skald_bridge.domain.queue import Row
 from skald_bridge.domain.recordings import Artifact
@@ -105,6 +105,7 @@ def node_json(facts: NodeFacts) -> dict[str, Any]:
             "gpus": has.gpu_count - taken.gpus,
             "gpuMemory": has.gpu_memory - taken.gpu_memory,
         },
+        "linked": is_linked(node),
         "capacity": node.capacity,
     }
 

@@ -26,7 +26,14 @@ from skald_bridge.cli.output import say
 from skald_bridge.domain.errors import InvalidInput, Rejected, Unavailable
 from skald_bridge.installation.embedded import HOST, api_url
 from skald_bridge.installation.part_ends import writing
-from skald_bridge.installation.parts import SKALD, bridge_part, node_part, our_environment, server_part
+from skald_bridge.installation.parts import (
+    SKALD,
+    bridge_part,
+    linked,
+    node_part,
+    our_environment,
+    server_part,
+)
 from skald_bridge.installation.ports_in_use import check_free
 from skald_bridge.installation.supervisor import Change, Part, Supervisor
 from skald_bridge.media.inputs import ROOTS_ENV
@@ -125,6 +132,8 @@ def _parts(
     parts.append(bridge_part(base, home, url, rest=rest))
     if with_node:
         called = settings.skald_id or socket.gethostname()
+        if rest:
+            base = linked(base, settings.system_controller_host, settings.system_controller_port)
         parts.append(node_part(base, home, url, pool=settings.pool, node=called, grace=grace))
     return parts
 

@@ -87,6 +87,11 @@ class Node:
     capacity: dict[str, Any] = field(default_factory=dict)
 
 
+def is_linked(node: Node) -> bool:
+    """Whether it is online, and said last that it has a link to a bridge."""
+    return node.online and node.capacity.get("linked") is True
+
+
 @dataclass(frozen=True)
 class StateHint:
     """An event said that a task has a new state.

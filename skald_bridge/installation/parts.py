@@ -72,6 +72,13 @@ def node_part(
     )
 
 
+def linked(base: Mapping[str, str], host: str, port: int) -> dict[str, str]:
+    """``base`` with the bridge that a node keeps a link to, which listens there; one that is named stays."""
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host.strip("[]"), host.strip("[]"))  # noqa: S104
+    at = f"[{near}]" if ":" in near else near
+    return {**base, "SKALD_LINK": base.get("SKALD_LINK") or f"http://{at}:{port}"}
+
+
 def our_environment(base: Mapping[str, str], home: Path, url: str) -> dict[str, str]:
     """``base`` with what a process of this installation needs; PREFECT_HOME is kept where it is set."""
     own = {"SKALD_HOME": str(home), "PYTHONUNBUFFERED": "1"}

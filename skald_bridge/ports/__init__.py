@@ -11,6 +11,8 @@ from skald_bridge.ports.engine import Engine as Engine
 from skald_bridge.ports.grants import GrantLog as GrantLog
 from skald_bridge.ports.kafka import Publisher as Publisher
 from skald_bridge.ports.kafka import Subscription as Subscription
+from skald_bridge.ports.links import Births as Births
+from skald_bridge.ports.links import NodeLink as NodeLink
 from skald_bridge.ports.pictures import Pictures as Pictures
 from skald_bridge.ports.pulse import Pulse as Pulse
 from skald_bridge.ports.stores import Archive as Archive

@@ -40,6 +40,7 @@ from skald_bridge.services.heartbeats import PERIOD, Heartbeats
 from skald_bridge.services.intake import Inbox, Intake, Listener
 from skald_bridge.services.kafka_commands import KafkaCommands
 from skald_bridge.services.keyed_queue import KeyedQueue
+from skald_bridge.services.linked import Linked
 from skald_bridge.services.loop import Loop, Wake
 from skald_bridge.services.mirror import Mirror
 from skald_bridge.services.pods import Pods
@@ -106,6 +107,7 @@ class Bridge:
         late: LatePolicy = LatePolicy.FAIL,
         retention: Retention | None = None,
         pods: Pods | None = None,
+        linked: Linked | None = None,
     ) -> None:
         """
         Args:
@@ -117,6 +119,7 @@ class Bridge:
             late: what becomes of tasks after their deadline.
             retention: prunes what ended long ago.
             pods: looks after runs in Kubernetes.
+            linked: the nodes that hold a link, and what is offered to them.
         """
         self.engine, self.pulse, self.dead_letters, self.relays = engine, pulse, dead_letters, relays
         self._stores, self._clock, self._jitter = stores, clock, jitter
@@ -157,6 +160,11 @@ class Bridge:
         reports = Wake()
         self.fleet = Fleet(clock, reports, stores.grants)
         self._duty("fleet", self.fleet.step, reports)
+        self.linked = linked or Linked(clock)
+        self.linked.dispatch.expected = lambda: self.heartbeats.online
+        self.linked.dispatch.waits = self.mirror.memory.may_wait
+        self._duty("links", self.linked.nodes.step, self.linked.silence)
+        self._duty("offers", self.linked.dispatch.step, self.linked.answers)
         deadlines = Deadlines(engine, stores.overdue, clock, late, dead_letters)
         self._duty("deadlines", deadlines.step)
         if retention is not None:

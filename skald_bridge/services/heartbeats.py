@@ -52,6 +52,13 @@ class Heartbeats:
         """When Prefect was last asked for the nodes."""
         self._changed = True
 
+    @property
+    def online(self) -> set[str] | None:
+        """Those online, each with its pool's name; ``None`` while Prefect has not been asked."""
+        return (
+            None if self.asked is None else {f"{node.pool}/{node.id}" for node in self.nodes if node.online}
+        )
+
     def node_ids(self) -> list[NodeId]:
         """Ours, online or not."""
         return [node.id for node in self.nodes]

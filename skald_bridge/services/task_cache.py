@@ -42,6 +42,11 @@ class TaskCache:
     def __getitem__(self, task: TaskId) -> Known:
         return self._known[task]
 
+    def may_wait(self, task: str) -> bool:
+        """Whether no state of the task is known by which it has been taken."""
+        known = self._known.get(TaskId(task))
+        return known is None or known.last is None or known.last.state is StateType.SCHEDULED
+
     def keep(self, task: TaskId, known: Known, *, changed: bool = False) -> None:
         self._known[task] = known
         self._known.move_to_end(task)

@@ -82,6 +82,7 @@ def as_environment(settings: Settings) -> dict[str, str]:
         "SKALD_HOME": str(settings.home.absolute()),
         "SKALD_CANCEL_GRACE": f"{settings.cancel_grace:g}",
         "SKALD_SPARES": str(settings.spares),
+        **_link(settings),
         "SKALD_GPU_OVERUSE": settings.gpu_overuse,
         "SKALD_WARM_MEMORY": str(settings.warm_memory or ""),
         "SKALD_MEDIA_SCHEMES": ",".join(settings.media_schemes),
@@ -90,6 +91,14 @@ def as_environment(settings: Settings) -> dict[str, str]:
         **_redis(settings),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _link(settings: Settings) -> dict[str, str]:
+    """Where the bridge is, for a node that is linked to it."""
+    if not settings.link:
+        return {}
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    return {"SKALD_LINK": settings.link, "SKALD_API_KEY": key}
 
 
 def _redis(settings: Settings) -> dict[str, str]:

@@ -100,6 +100,10 @@ class Settings(BaseSettings):
         description="A file that a single process touches every 5 seconds while its task runs, for probes.",
     )
 
+    link: str | None = Field(
+        None,
+        description="Address of the bridge that the node keeps a link to, such as http://bridge:8000.",
+    )
     pool: str = Field("cpu", min_length=1, description="Work pool of the node.")
     tags: Annotated[Names, NoDecode] = Field(
         (), description="What the node has besides devices, such as cuda-12."
@@ -229,6 +233,12 @@ class Settings(BaseSettings):
         (), description="Origins of other pages that may call the REST API, such as https://desk.example."
     )
     dtask: bool = Field(True, description="Whether the REST API also answers dtask-scheduler's routes.")
+    link_suspicious: float = Field(
+        10, description="Seconds of a linked node's silence after which it is offered nothing.", gt=0
+    )
+    link_offline: float = Field(
+        20, description="Seconds of its silence after which its link is closed.", gt=0
+    )
     dashboard: Path | None = Field(
         None, description="Folder of a built dashboard page, which is served under /dashboard."
     )

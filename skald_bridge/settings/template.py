@@ -18,6 +18,7 @@ _HEAD = [
     "A line that is commented out shows a setting that is not set, or its form.",
 ]
 _EXAMPLES = {
+    "link": "http://127.0.0.1:8000",
     "prefect_api_url": "http://127.0.0.1:4200/api",
     "skald_id": "studio-1",
     "yaml_file": "all_workers.yml",

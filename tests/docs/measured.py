@@ -10,7 +10,9 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
+from skald_bridge.adapters.clock import SystemClock
 from skald_bridge.api.metrics import MetricFacts, Requests, families
+from skald_bridge.services.linked import Linked
 from skald_work_pools.job import SkaldVariables
 from skald_work_pools.kubernetes_pool import KubernetesPool, base_job_template
 from tests.docs.markdown import line, page, table
@@ -76,6 +78,7 @@ def _facts() -> MetricFacts:
     bridge = SimpleNamespace(
         mirror=SimpleNamespace(journaled=0, memory=SimpleNamespace(beating=list)),
         sweep=SimpleNamespace(passes=0, repaired=0),
+        linked=Linked(SystemClock()),
         relays=[SimpleNamespace(name="kafka", delivered=0, lag=0.0)],
         loops=[SimpleNamespace(name="sweep", problem=None)],
         commands=SimpleNamespace(outcomes={("cancel", "done"): 0}),

@@ -95,6 +95,8 @@ class Announcement:
     starts: Mapping[str, str] = field(default_factory=dict)
     """How runs of each deployment's code start on the node, and why not warmer."""
     life: str = ""
+    linked: bool = False
+    """Whether it has a link to a bridge."""
     needs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What the task types declare to need, those that need anything: fields of ``Needs`` that are not zero."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from skald_bridge.domain.errors import SkaldError
 from skald_bridge.installation.bundled import flows_root
 from skald_bridge.installation.embedded import HOST, api_url
-from skald_bridge.installation.parts import bridge_part, node_part, our_environment, server_part
+from skald_bridge.installation.parts import bridge_part, linked, node_part, our_environment, server_part
 from skald_bridge.installation.supervisor import Change, Supervisor
 
 POOLS = ("cpu", "gpu")
@@ -67,11 +67,14 @@ def stage(home: Path, port: int, tell: Callable[[str], None]) -> Iterator[Stage]
         _deploy(base)
         tell(f"bridge, and the nodes {', '.join(NODES)}")
         limit = ["--limit", str(NODE_TASKS)]
+        rest = _free_port()
+        heard = {**base, "SYSTEM_CONTROLLER_HOST": HOST, "SYSTEM_CONTROLLER_PORT": str(rest)}
+        told_of = linked(base, HOST, rest)
         nodes = [
-            node_part(base, home, url, pool="cpu", node=name, name=name, arguments=limit, grace=2)
+            node_part(told_of, home, url, pool="cpu", node=name, name=name, arguments=limit, grace=2)
             for name in NODES
         ]
-        with Supervisor([bridge_part(base, home, url), *nodes], logs, tell=told):
+        with Supervisor([bridge_part(heard, home, url, rest=True), *nodes], logs, tell=told):
             yield Stage(home, url, f"http://{HOST}:{port}")
 
 

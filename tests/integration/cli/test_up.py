@@ -132,6 +132,14 @@ def test_all_parts_run_and_one_ctrl_c_ends_them_in_order(up: Up) -> None:
     assert up.cli("tasks").code == 4
 
 
+def test_its_node_is_linked_to_its_bridge(up: Up) -> None:
+    def linked() -> bool:
+        return [node["linked"] for node in up.cli("nodes", "--json").json] == [True]
+
+    up.wait_up()
+    until(linked, PARTS_SECONDS, "the node says that it is linked")
+
+
 def test_a_killed_server_comes_back_and_the_others_go_on(up: Up) -> None:
     parts = up.wait_up()
     os.kill(parts["server"], signal.SIGKILL)

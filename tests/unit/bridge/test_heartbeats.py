@@ -106,3 +106,11 @@ async def test_a_node_that_changed_before_events_were_heard_is_seen(tmp_path: Pa
 
 async def seen(heartbeats: Heartbeats) -> bool:
     return heartbeats.nodes == [node("Probe")]
+
+
+async def test_who_is_online_is_known_once_prefect_was_asked() -> None:
+    away = Node(NodeId("n-2"), "gpu", False, NOW, {})
+    beat = made(AsyncMock(return_value=[node(), away]))
+    assert beat.online is None
+    await beat.step()
+    assert beat.online == {"cpu/n-1"}

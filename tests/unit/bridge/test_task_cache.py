@@ -40,3 +40,14 @@ def test_all_of_it_is_bounded() -> None:
     for number in range(20):
         memory.keep(TaskId(str(number)), known(TaskId(str(number)), StateType.RUNNING))
     assert [number for number in range(20) if TaskId(str(number)) in memory] == [15, 16, 17, 18, 19]
+
+
+def test_a_task_waits_until_it_is_heard_to_be_taken() -> None:
+    memory = TaskCache(10)
+    task = TaskId("t")
+    assert memory.may_wait(task)
+    memory.keep(task, known(task, StateType.SCHEDULED))
+    assert memory.may_wait(task)
+    for state in (StateType.PENDING, StateType.RUNNING, StateType.COMPLETED):
+        memory.keep(task, known(task, state))
+        assert not memory.may_wait(task)

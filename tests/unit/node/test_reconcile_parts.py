@@ -15,6 +15,7 @@ from skald_work_pools.messages import (
     RESOURCE_ID,
     RUN_HEARTBEAT,
     RUN_RESOURCE,
+    STATE_NAME,
     STATE_TYPE,
     UPDATE_REQUESTED,
     UpdateApplied,
@@ -104,18 +105,29 @@ def router() -> tuple[EventRouter, MagicMock]:
         parts.updates,
         wake=parts.wake,
         preload=parts.preload,
+        has=lambda run: run == "r-here",
     )
     return made, parts
 
 
-def event(name: str, **said: str) -> Event:
-    return Event(event=name, resource=Resource({RESOURCE_ID: f"{RUN_RESOURCE}r-1", **said}))
+def event(name: str, run: str = "r-1", **said: str) -> Event:
+    return Event(event=name, resource=Resource({RESOURCE_ID: f"{RUN_RESOURCE}{run}", **said}))
 
 
 def test_a_scheduled_run_wakes_the_node() -> None:
     made, parts = router()
     made.hear(event(f"{RUN_RESOURCE}Scheduled", **{STATE_TYPE: "SCHEDULED"}))
     assert parts.wake.called and not parts.reconciler.hear.called
+
+
+@pytest.mark.parametrize(
+    ("run", "name", "wakes"),
+    [("r-1", "Scheduled", True), ("r-here", "Scheduled", False), ("r-here", "AwaitingRetry", True)],
+)
+def test_a_run_that_was_offered_before_its_event_wakes_nobody(run: str, name: str, wakes: bool) -> None:
+    made, parts = router()
+    made.hear(event(f"{RUN_RESOURCE}{name}", run, **{STATE_TYPE: "SCHEDULED", STATE_NAME: name}))
+    assert parts.wake.called is wakes
 
 
 @pytest.mark.parametrize(("here", "looks"), [(True, False), (False, True)])

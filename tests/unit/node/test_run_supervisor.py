@@ -47,6 +47,34 @@ async def test_a_task_begins_with_what_was_stored_after_its_node_had_asked_for_i
     assert life.request(Pending()).revision == revision
 
 
+@pytest.mark.parametrize(
+    ("found", "newest", "runs"), [(0, 0, True), (1, 1, True), (0, 1, False), (1, 2, False)]
+)
+async def test_a_run_that_was_run_since_it_was_found_is_not_run_again(
+    found: int, newest: int, runs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = FlowRun(id=uuid4(), flow_id=uuid4(), name="n", run_count=found)
+    context, child, claim = MagicMock(name="context"), MagicMock(name="child"), Pending()
+    context.api.claim = AsyncMock(return_value=claim)
+    context.api.newest = AsyncMock(return_value={**told(run, 1, 10), "run_count": newest})
+    context.api.undo = AsyncMock()
+    child.exited = AsyncMock(return_value=Exit(code=0))
+    lease = Lease(str(run.id), Needs(), (), datetime.now(UTC))
+    life = RunSupervisor(context, run, told(run, 1, 10), MagicMock(), None, lease, False, print, print)
+    monkeypatch.setattr(life._launcher, "launch", AsyncMock(return_value=child))
+    watch = AsyncMock(return_value=Exit(code=0))
+    monkeypatch.setattr(life, "_watch", watch)
+    monkeypatch.setattr(module, "RunFinalizer", lambda _: MagicMock(settle=AsyncMock(return_value=Ended())))
+
+    ended = await asyncio.wait_for(life.live("pool"), 10)
+
+    assert (watch.called, child.kill.called) == (runs, not runs)
+    assert child.close.called and life.running.is_set()
+    if not runs:
+        context.api.undo.assert_awaited_once_with(run.id, claim)
+        assert ended.end is None and life.claimed
+
+
 async def test_before_its_claim_is_answered_a_run_s_state_is_nobody_s_interference() -> None:
     run = FlowRun(id=uuid4(), flow_id=uuid4(), name="n", state=Scheduled())
     context = MagicMock(name="context")

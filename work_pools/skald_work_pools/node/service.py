@@ -18,6 +18,7 @@ from prefect.client.schemas.objects import FlowRun, WorkPool
 from skald_work_pools import host
 from skald_work_pools.devices import Capacity
 from skald_work_pools.node.context import NodeContext, first_of
+from skald_work_pools.node.link.linked import Linked
 from skald_work_pools.node.lock import NameTaken
 from skald_work_pools.node.loops import Loops
 from skald_work_pools.node.processes.codebases import Codebases
@@ -121,9 +122,14 @@ class NodeService:
             updates,
             wake=self.wake,
             preload=self._preload,
+            has=running.__contains__,
         )
         self._listener = EventListener(hearing.hear, hearing.connected, self._context.emitter.doubt)
         self._announcer = Announcer(claim, self.capacity, self._context.emitter.emit)
+        room = (self._ledger, self.admission, self._poller)
+        self._link = Linked(
+            self._context, settings, claim.announcement, pool, queues, *room, announce=self._announce
+        )
         self.loaded = asyncio.Event()
         self._polled = -IDLE_POLL
         self._looked = asyncio.Event()
@@ -156,6 +162,7 @@ class NodeService:
         self._loops.start(self._until_superseded)
         self._loops.start(lambda: self._listener.run(pool.id))
         self._loops.start(self._preload)
+        self._loops.start(self._link.run)
         self._loops.start(self._upkeep)
 
     async def poll(self) -> list[FlowRun]:
@@ -176,9 +183,10 @@ class NodeService:
             try:
                 if self._poller.backlog and time.monotonic() - self._polled < BUSY_POLL:
                     await self._poller.take(self._pool())
-                    continue
-                await self.poll()
-                backoff.reset()
+                else:
+                    await self.poll()
+                    backoff.reset()
+                self._link.changed()
             except httpx.HTTPError as error:
                 pause = backoff.failed()
                 if backoff.failures == LOUD:
@@ -195,6 +203,7 @@ class NodeService:
     async def stop(self, grace: float, hurry: asyncio.Event) -> None:
         """Take nothing new, give tasks ``grace`` seconds, hand the rest back, and end in order."""
         self.admission.closed = True
+        self._link.changed()
         running = list(self.admission.running.values())
         if running:
             _log.info("waiting up to %g s for %d tasks", grace, len(running))
@@ -274,12 +283,12 @@ class NodeService:
     async def _announce(self) -> None:
         known = self._context.codebases.known
         types = [each.loaded.task_type for each in known if each.loaded.task_type]
-        names = {each.loaded.name for each in known if not each.loaded.task_type} | {
-            each.name for each in types
-        }
+        plain = {each.loaded.name for each in known if not each.loaded.task_type}
+        names = frozenset(filter(None, plain | {each.name for each in types}))
         starts = {str(each.codebase): str(each.choice) for each in known}
         needs = {each.name: found for each in types if (found := each.needs.not_zero())}
-        await self._announcer.write(frozenset(filter(None, names)), starts, needs)
+        self._link.loaded(names, needs)
+        await self._announcer.write(names, starts, needs, linked=self._link.connected)
 
     async def _learn(self) -> None:
         """Server settings that children need and would each ask for."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
 from skald_work_pools.gpu_shares import Overuse
+from skald_work_pools.link import PATH
 from skald_work_pools.needs import Size
 
-TAGS, GRACE, SPARES, CANCEL_GRACE, HOME, WARM_MEMORY, GPU_OVERUSE = (
+TAGS, GRACE, SPARES, CANCEL_GRACE, HOME, WARM_MEMORY, GPU_OVERUSE, LINK, KEY = (
     "SKALD_TAGS",
     "SKALD_GRACE",
     "SKALD_SPARES",
@@ -20,6 +22,8 @@ TAGS, GRACE, SPARES, CANCEL_GRACE, HOME, WARM_MEMORY, GPU_OVERUSE = (
     "SKALD_HOME",
     "SKALD_WARM_MEMORY",
     "SKALD_GPU_OVERUSE",
+    "SKALD_LINK",
+    "SKALD_API_KEY",
 )
 
 
@@ -28,7 +32,8 @@ class NodeSettings:
     """``grace``: what tasks get when the node stops, ``cancel_grace``: what a cancelled one gets; seconds.
 
     ``spares``: children kept ready per deployment. ``warm_memory``: bytes for loaded code, 0 for a quarter of the
-    machine's. ``gpu_overuse``: of tasks that use more of a GPU than their share.
+    machine's. ``gpu_overuse``: of tasks that use more of a GPU than their share. ``link``: the WebSocket of the bridge
+    that the node keeps a link to, with the key of its REST API; empty: none.
     """
 
     home: Path
@@ -38,6 +43,8 @@ class NodeSettings:
     spares: int = 2
     warm_memory: int = 0
     gpu_overuse: Overuse = Overuse.WARN
+    link: str = ""
+    link_key: str = field(default="", repr=False)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> NodeSettings:
@@ -50,6 +57,8 @@ class NodeSettings:
             spares=int(_number(environ, SPARES, cls.spares)),
             warm_memory=_size(environ, WARM_MEMORY),
             gpu_overuse=_overuse(environ.get(GPU_OVERUSE) or cls.gpu_overuse),
+            link=_socket(environ, LINK),
+            link_key=environ.get(KEY, ""),
         )
 
 
@@ -79,3 +88,22 @@ def _size(environ: Mapping[str, str], name: str) -> int:
         return TypeAdapter(Size).validate_python(text)
     except ValidationError as error:
         raise ValueError(f"{name} is {text!r}; write bytes or a number with a unit, such as 2GiB") from error
+
+
+def _socket(environ: Mapping[str, str], name: str) -> str:
+    """The WebSocket at the bridge's address, which may be that of its REST API."""
+    text = (environ.get(name) or "").strip()
+    if not text:
+        return ""
+    try:
+        given = urlsplit(text)
+        scheme = {"http": "ws", "https": "wss"}.get(given.scheme, given.scheme)
+        wrong = scheme not in ("ws", "wss") or not given.hostname or given.port == 0
+    except ValueError:
+        wrong = True
+    if wrong:
+        raise ValueError(
+            f"{name} is {text!r}; write the bridge's address, such as http://bridge.example:8000"
+        )
+    path = PATH if given.path in ("", "/", "/api", "/api/") else given.path
+    return given._replace(scheme=scheme, path=path, query="", fragment="").geturl()

@@ -13,6 +13,7 @@ from skald_work_pools.messages import (
     DEPLOYMENT_RESOURCE,
     DEPLOYMENT_UPDATED,
     RUN_RESOURCE,
+    STATE_NAME,
     STATE_TYPE,
     UPDATE_REQUESTED,
 )
@@ -26,7 +27,7 @@ _log = logging.getLogger("skald.node.events")
 
 
 class EventRouter:
-    """``wake`` looks for work; ``preload`` loads the pool's flows."""
+    """``wake`` looks for work; ``preload`` loads the pool's flows; ``has`` says whether a run is here already."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class EventRouter:
         *,
         wake: Callable[[], None],
         preload: Callable[[], Coroutine[Any, Any, None]],
+        has: Callable[[str], bool],
     ) -> None:
         self._context = context
         self._deployments = deployments
@@ -46,6 +48,7 @@ class EventRouter:
         self._revisions = revisions
         self._wake = wake
         self._preload = preload
+        self._has = has
 
     def connected(self) -> None:
         """There was a gap: what happened in it is asked for."""
@@ -68,6 +71,9 @@ class EventRouter:
 
     def _hear_run(self, event: Event, state_type: str | None) -> None:
         if state_type == "SCHEDULED":
-            self._wake()
+            # A run that was offered before its event is here; whenever it ends, the node looks again.
+            offered = event.resource.get(STATE_NAME) == "Scheduled"
+            if not (offered and self._has(event.resource.id.removeprefix(RUN_RESOURCE))):
+                self._wake()
         elif not self._overseer.hear(event) and state_type == "CANCELLING":
             self._context.aside(self._orphans.look(event.resource.id.removeprefix(RUN_RESOURCE)))

@@ -71,8 +71,13 @@ class Admission:
     def starting(self) -> int:
         return self._starting
 
-    async def offer(self, pool: WorkPool, run: FlowRun, data: dict[str, Any]) -> Lease | Refusal:
-        """Take the run, or say why not; ``data`` is the run as the API gave it."""
+    async def offer(
+        self, pool: WorkPool, run: FlowRun, data: dict[str, Any], *, keeps_place: bool = True
+    ) -> Lease | Refusal:
+        """Take the run, or say why not; ``data`` is the run as the API gave it.
+
+        ``keeps_place``: while its code is being loaded, no other gets what it needs, until ``let_go``.
+        """
         if self.closed:
             return Refusal("the node is stopping")
         if (mine := self.running.get(str(run.id))) is not None:
@@ -86,7 +91,8 @@ class Admission:
             return self._refused(run, Refusal(f"job variables: {_first(error)}", permanent=True))
         loaded = self._loaded(job)
         if loaded is None and job.plan.codebase is not None:
-            self._hold(run, job)
+            if keeps_place:
+                self._hold(run, job)
             return Refusal("its code is being loaded")
         return self._admit(pool, run, data, job, loaded)
 

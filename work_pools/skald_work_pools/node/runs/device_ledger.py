@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from skald_work_pools.devices import Capacity, Readings
-from skald_work_pools.leases import Lease, Ledger, Refusal
+from skald_work_pools.leases import Lease, Ledger, Refusal, Usage
 from skald_work_pools.needs import Needs
 from skald_work_pools.nvml import Nvml
 
@@ -18,12 +18,13 @@ CONFIRM_EVERY = 0.25
 
 
 class DeviceLedger:
-    """``freed`` is called whenever a lease has ended."""
+    """``freed`` is called whenever a lease has ended; ``watcher``, which others may set, at every change."""
 
     def __init__(self, capacity: Capacity, nvml: Nvml, freed: Callable[[], None]) -> None:
         self.ledger = Ledger(capacity)
         self._nvml = nvml
         self._freed = freed
+        self.watcher: Callable[[], None] = lambda: None
         self._read: tuple[float, Readings] = (-FRESH, {})
         self._releasing = asyncio.Event()
 
@@ -41,7 +42,12 @@ class DeviceLedger:
         return found
 
     def admit(self, run_id: str, needs: Needs) -> Lease | Refusal:
-        return self.ledger.admit(run_id, needs, self.readings(), datetime.now(UTC))
+        answer = self.ledger.admit(run_id, needs, self.readings(), datetime.now(UTC))
+        self.watcher()
+        return answer
+
+    def usage(self) -> Usage:
+        return self.ledger.usage(self.readings())
 
     def started(self, run_id: str, session: int) -> None:
         self.ledger.started(run_id, session)
@@ -49,11 +55,14 @@ class DeviceLedger:
     def withdraw(self, run_id: str) -> None:
         """The run never started here."""
         self.ledger.withdraw(run_id)
+        self.watcher()
         self._freed()
 
     def release(self, run_id: str) -> None:
         """The run's processes are gone; its GPUs follow when NVML agrees."""
-        if self.ledger.begin_release(run_id, datetime.now(UTC)):
+        ended = self.ledger.begin_release(run_id, datetime.now(UTC))
+        self.watcher()
+        if ended:
             self._freed()
         else:
             self._releasing.set()
@@ -65,6 +74,7 @@ class DeviceLedger:
             await asyncio.sleep(CONFIRM_EVERY)
             self._read = (-FRESH, {})
             if self.ledger.confirm(self.readings(), datetime.now(UTC)):
+                self.watcher()
                 self._freed()
             if not any(lease.releasing for lease in self.ledger.leases):
                 self._releasing.clear()

@@ -37,6 +37,7 @@ class Poller:
         self._queues = queues
         self._wake = wake
         self._left_some = False
+        self._unsure = True
         self._page = PAGE
         self._backlog: deque[_Waiting] = deque()
         self._due: datetime | None = None
@@ -51,6 +52,11 @@ class Poller:
         """Runs of the last poll that were not considered yet."""
         return len(self._backlog)
 
+    @property
+    def others_wait(self) -> bool:
+        """Whether runs are known that wait for room here, or may be known as soon as a poll is answered."""
+        return self._unsure or self._wake.some_wait
+
     async def poll(self, pool: WorkPool) -> list[FlowRun]:
         """Ask Prefect what may start, and start what fits; returns the runs being started.
 
@@ -60,6 +66,7 @@ class Poller:
         if self._admission.closed:
             return []
         self._wake.polling()
+        self._unsure = self.others_wait
         self._left_some = False
         self._wake.some_wait = bool(self._backlog)
         found = await self._api.scheduled(pool.name, self._queues, datetime.now(UTC) + AHEAD, self._page)
@@ -96,6 +103,7 @@ class Poller:
                     self._left_some |= not answer.permanent
         finally:
             self._wake.some_wait = self._left_some or bool(self._backlog)
+            self._unsure = False
             self._admission.let_go()
         return started
 

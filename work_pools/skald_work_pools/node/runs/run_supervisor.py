@@ -141,6 +141,12 @@ class RunSupervisor:
                 await self.context.api.crash(self.run.id, message)
                 return Ended(why=str(error))
             try:
+                if newest is not None and newest.get("run_count", 0) > self.run.run_count:
+                    # Prefect grants a claim of a run that has ended, too, and this one was found before that.
+                    child.kill()
+                    await child.exited()
+                    await self.context.api.undo(self.run.id, claimed)
+                    return Ended(why="it has been run since it was found")
                 end = await self._watch(child, claimed, pool)
                 self.over = True
                 self.running.set()

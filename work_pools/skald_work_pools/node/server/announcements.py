@@ -49,7 +49,12 @@ class Announcer:
         self._writing = asyncio.Lock()
 
     async def write(
-        self, task_types: frozenset[str], starts: Mapping[str, str], needs: Mapping[str, Mapping[str, Any]]
+        self,
+        task_types: frozenset[str],
+        starts: Mapping[str, str],
+        needs: Mapping[str, Mapping[str, Any]],
+        *,
+        linked: bool,
     ) -> None:
         """Announce; does nothing when nothing has changed.
 
@@ -62,6 +67,7 @@ class Announcer:
             task_types=task_types,
             starts=starts,
             needs=needs,
+            linked=linked,
         )
         async with self._writing:
             if announcement == self._written:

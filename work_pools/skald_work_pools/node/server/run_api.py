@@ -87,6 +87,13 @@ class RunApi:
             return f"Prefect answered {state.name}: {state.message or ''}"
         return state
 
+    async def undo(self, run_id: UUID, claim: State[Any]) -> None:
+        """Put the run back into the state that it had before this ``claim``."""
+        states = await self.states(run_id)
+        place = next((place for place, state in enumerate(states) if state.id == claim.id), 0)
+        if place:
+            await self._propose(run_id, states[place - 1], force=True)
+
     async def read(self, run_id: UUID) -> FlowRun | None:
         """The run; ``None`` when it was deleted."""
         try:
