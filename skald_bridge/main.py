@@ -219,6 +219,7 @@ async def _answering(
     from skald_bridge.api.app import make_app, quick_way
     from skald_bridge.api.backend import Backend
     from skald_bridge.api.dtask import Dtask
+    from skald_bridge.api.fleet_watch import FleetWatch
     from skald_bridge.api.server import limits, serving
     from skald_bridge.api.watch import CLIENTS, Watch
 
@@ -242,16 +243,19 @@ async def _answering(
         allowed = limits()
         most = min(CLIENTS, allowed.connections // 2)
         watch = Watch(backend, period=settings.redis_sync_period, most=most)
+        fleet = FleetWatch(backend, watch)
         made.watch(watch.loop)
+        made.watch(fleet.loop)
         access = _access(settings)
         dtask = Dtask(made.fleet) if settings.dtask else None
-        app = make_app(backend, watch, access, settings.dashboard, dtask)
+        app = make_app(backend, watch, fleet, access, settings.dashboard, dtask)
         quick = quick_way(app, access, dtask) if dtask is not None else None
         async with serving(app, bound, allowed, quick):
             try:
                 yield
             finally:
                 watch.close()
+                fleet.close()
 
 
 async def rebuild(path: Path) -> int:

@@ -13,6 +13,7 @@ from skald_bridge.adapters.prefect_hints import HintStream
 from skald_bridge.adapters.prefect_identity import KnownRuns, RunIds, Unreadable, unheard
 from skald_bridge.adapters.prefect_log_pages import LogReader
 from skald_bridge.adapters.prefect_pods import KubernetesRuns
+from skald_bridge.adapters.prefect_queue import QueueReader
 from skald_bridge.adapters.prefect_reading import TaskReader
 from skald_bridge.adapters.prefect_types import TaskTypeReader
 from skald_bridge.adapters.prefect_update import HotUpdates
@@ -47,6 +48,8 @@ class PrefectEngine:
         self.logs, self.last_logs = logs.logs, logs.last_logs
         self.task_types = TaskTypeReader(self._api).task_types
         self.waiting = WaitingReader(self._api).waiting
+        queue = QueueReader(self._api, reader)
+        self.queue, self.at_work = queue.queue, queue.at_work
         self.hints = HintStream(self._api, known, choice.forget).hints
         self.create, self.release, self.fail = commands.create, commands.release, commands.fail
         self.cancel, self.pause, self.resume = commands.cancel, commands.pause, commands.resume

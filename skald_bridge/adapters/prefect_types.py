@@ -28,3 +28,8 @@ class TaskTypeReader:
         for row in rows:
             by_flow[names[row["flow_id"]]].append(row)
         return [deployed_type(flow, by_flow[flow], _NEEDS) for flow in sorted(by_flow)]
+
+
+def layers_of(deployment: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """What the deployment's code declares to need, and the job variables over it."""
+    return deployed_type("", [deployment], _NEEDS).needs, deployment.get("job_variables") or {}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 from urllib.parse import quote
 
 from skald_bridge.adapters.prefect_api import PrefectApi
 from skald_bridge.adapters.prefect_mapping import moment
+from skald_bridge.adapters.prefect_types import layers_of
 from skald_bridge.domain.errors import NotFound
 from skald_bridge.domain.facts import Task
+from skald_bridge.domain.queue import needs_of
 from skald_bridge.domain.why import Pool, Waiting
 
 
@@ -26,11 +30,14 @@ class WaitingReader:
             queue = await self._api.call("GET", f"{_path(pool.name)}/queues/{quote(task.queue, safe='')}")
             queue_paused, queue_limit = bool(queue["is_paused"]), queue["concurrency_limit"]
         deployment_limit = None
+        layers: tuple[Mapping[str, Any], ...] = ()
         if task.deployment_id is not None:
             deployment = await self._api.call("GET", f"/deployments/{task.deployment_id}")
             deployment_limit = (deployment.get("global_concurrency_limit") or {}).get("limit")
+            layers = layers_of(deployment)
         due = moment(run.get("next_scheduled_start_time"))
-        return Waiting(pool, due, queue_paused, queue_limit, deployment_limit)
+        needs = needs_of(*layers, run.get("job_variables") or {})
+        return Waiting(pool, due, queue_paused, queue_limit, deployment_limit, needs)
 
     async def _pool(self, name: str) -> Pool | None:
         """``None`` for one that is gone."""

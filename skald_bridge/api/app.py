@@ -9,11 +9,13 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from skald_bridge.api import commands, events, pictures, skalds, system, tasks
+from skald_bridge.api import commands, events, pictures, queue, skalds, system, tasks
 from skald_bridge.api.access import Access
 from skald_bridge.api.backend import Backend
 from skald_bridge.api.dashboard import serve_dashboard
 from skald_bridge.api.dtask import Dtask, DtaskRoutes
+from skald_bridge.api.fleet_page import serve_fleet_page
+from skald_bridge.api.fleet_watch import FleetWatch
 from skald_bridge.api.guard import Guard
 from skald_bridge.api.head import Head
 from skald_bridge.api.metrics import CONTENT_TYPE, Requests, exposition
@@ -31,6 +33,7 @@ HEADERS = {
 def make_app(
     backend: Backend,
     watch: Watch,
+    fleet: FleetWatch,
     access: Access,
     dashboard: Path | None = None,
     dtask: Dtask | None = None,
@@ -48,7 +51,8 @@ def make_app(
     )
     requests = Requests()
     app.state.backend, app.state.watch, app.state.requests = backend, watch, requests
-    for room in (tasks, commands, skalds, system, events, pictures):
+    app.state.fleet = fleet
+    for room in (tasks, commands, queue, skalds, system, events, pictures):
         app.include_router(room.router)
     app.add_api_route(
         "/metrics",
@@ -64,6 +68,7 @@ def make_app(
         },
     )
     handle_problems(app)
+    serve_fleet_page(app, as_root=dashboard is None)
     if dashboard is not None:
         serve_dashboard(app, dashboard)
     app.add_middleware(Head)

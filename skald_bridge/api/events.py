@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from skald_bridge.api.fleet_watch import FleetWatch
 from skald_bridge.api.problems import responses
 from skald_bridge.api.reading import Given, known_id
 from skald_bridge.api.stream import Snapshot, Stream
@@ -28,7 +29,13 @@ def _watch(request: Request) -> Watch:
     return watch
 
 
+def _fleet(request: Request) -> FleetWatch:
+    fleet: FleetWatch = request.app.state.fleet
+    return fleet
+
+
 Watching = Annotated[Watch, Depends(_watch)]
+Fleet = Annotated[FleetWatch, Depends(_fleet)]
 LastId = Annotated[
     str | None,
     Header(alias="Last-Event-ID", max_length=100, description="The id of the last event that was received."),
@@ -39,6 +46,13 @@ _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _STREAM = {
     200: {
         "description": "Events without end; each has a JSON object with type, the id, data and timestamp (ms).",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    },
+    **responses(503),
+}
+_FRAMES = {
+    200: {
+        "description": "Frames without end: at (ms), whole (in the first), nodes by key (null: gone), and parts.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     },
     **responses(503),
@@ -64,13 +78,24 @@ async def follow_tasks(
     return await _following(request, watch, watch.tasks, watch.task_snapshot, task_id, last_id)
 
 
+@router.get("/fleet", response_class=StreamingResponse, responses=_FRAMES)
+async def follow_fleet(request: Request, fleet: Fleet, last_id: LastId = None) -> Response:
+    """What the page /fleet/ shows: first all of it, then once a second at most what has changed."""
+    return await _following(request, fleet, fleet.stream, fleet.snapshot, None, last_id)
+
+
 @router.get("/status")
 async def get_events_status(backend: Given, watch: Watching) -> EventsStatusOut:
     return EventsStatusOut(connected_clients=watch.clients, timestamp=to_ms(backend.clock.now()))
 
 
 async def _following(
-    request: Request, watch: Watch, stream: Stream, snapshot: Snapshot, only: str | None, last_id: str | None
+    request: Request,
+    watch: Watch | FleetWatch,
+    stream: Stream,
+    snapshot: Snapshot,
+    only: str | None,
+    last_id: str | None,
 ) -> Response:
     if request.scope.get("head_only"):
         watch.check_room()

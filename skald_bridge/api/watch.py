@@ -37,11 +37,13 @@ class Watch:
         self.tasks = Stream(_era())
         self.skalds = Stream(_era())
         self.clients = 0
+        """Of this watch, and of others that take its seats."""
         self.loop = Loop("watch", self.step, jitter=lambda: 1.0)
         self._backend = backend
         self._period = period
         self._linger = linger
         self._most = most
+        self._followers = 0
         self._position: int | None = None
         self._shown: dict[TaskId, Shown] = {}
         self._skalds: dict[NodeId, Skald] = {}
@@ -52,14 +54,24 @@ class Watch:
     @contextmanager
     def following(self) -> Iterator[None]:
         """Raises ``Unavailable`` when too many do already."""
+        with self.seat():
+            self._followers += 1
+            self.loop.hurry()
+            try:
+                yield
+            finally:
+                self._followers -= 1
+                self._left = _now()
+
+    @contextmanager
+    def seat(self) -> Iterator[None]:
+        """One of those who follow any events. Raises ``Unavailable`` when there are too many already."""
         self.check_room()
         self.clients += 1
-        self.loop.hurry()
         try:
             yield
         finally:
             self.clients -= 1
-            self._left = _now()
 
     def check_room(self) -> None:
         """Raises ``Unavailable`` when as many clients follow as may."""
@@ -87,7 +99,7 @@ class Watch:
             yield from ((skald.id, data) for data in skald_news(None, skald, at))
 
     async def step(self) -> float:
-        if not self.clients and _now() - self._left > self._linger:
+        if not self._followers and _now() - self._left > self._linger:
             self._forget()
             return REST
         if self._position is None:

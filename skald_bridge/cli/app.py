@@ -24,6 +24,7 @@ COMMANDS = {
     "task": (f"{_HERE}.task:task", "Show one task: subtasks, attachments, node, states."),
     "logs": (f"{_HERE}.logs:logs", "Print what a task and its nodes said: prints, logs, tracebacks."),
     "why": (f"{_HERE}.why:why", "Say why a task is where it is: refusals, lease, its pool."),
+    "queue": (f"{_HERE}.queue:queue", "List who waits, for what, since when, and why not yet."),
     "events": (f"{_HERE}.events:events", "Print the journal: every state change, in Skalds' words."),
     "rejected": (f"{_HERE}.rejected:rejected", "List what the bridge could not handle; have it tried again."),
     "cancel": (f"{_HERE}.control:cancel", "Cancel a task: its process is ended."),

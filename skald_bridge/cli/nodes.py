@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,8 +13,7 @@ from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.output import ago, console, plain, print_json, size, styled, table
 from skald_bridge.cli.shapes import node_json
 from skald_bridge.cli.tables import Column
-from skald_bridge.domain.facts import Node
-from skald_bridge.domain.lifecycle import StateType
+from skald_bridge.domain.usage import NodeFacts, by_node
 
 if TYPE_CHECKING:
     from skald_bridge.ports import Engine
@@ -24,15 +22,16 @@ COLUMNS = [
     Column("NODE", enough=24),
     Column("POOL", rank=2, enough=24),
     Column("STATUS"),
+    Column("LOAD", rank=3),
     Column("TASKS", rank=1),
-    Column("CPUS", rank=5),
-    Column("MEMORY", rank=6),
-    Column("GPUS", rank=3, enough=20),
-    Column("TAGS", rank=7, enough=12),
-    Column("HOST", rank=8, enough=24),
-    Column("SEEN", rank=4),
+    Column("CPUS", rank=6),
+    Column("MEMORY", rank=7),
+    Column("GPUS", rank=4, enough=20),
+    Column("RUNS", rank=8, enough=16),
+    Column("TAGS", rank=9, enough=12),
+    Column("HOST", rank=10, enough=24),
+    Column("SEEN", rank=5),
 ]
-_ON_NODE = (StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING)
 
 
 def nodes(
@@ -41,40 +40,54 @@ def nodes(
     pool: Annotated[str | None, typer.Option("--pool", "-p", help="Only nodes of this work pool.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON list.")] = False,
 ) -> None:
-    """List nodes: what they have, what they run."""
+    """List nodes: what they have, what they run.
+
+    TASKS, CPUS, MEMORY and GPUS: what tasks have reserved, of what there is. LOAD is the fullest of these. RUNS: its
+    task types.
+    """
 
     async def body(engine: Engine) -> None:
-        found = [n for n in await engine.nodes() if (all_ or n.online) and pool in (None, n.pool)]
-        live = await engine.live_tasks()
-        running = Counter(task.node for task in live if task.state and task.state.type in _ON_NODE)
+        known, held = await asyncio.gather(engine.nodes(), engine.at_work())
+        tasks = by_node(held)
+        found = [
+            NodeFacts.of(node, tasks.get((node.pool, node.id), ()))
+            for node in known
+            if (all_ or node.online) and pool in (None, node.pool)
+        ]
         if as_json:
-            print_json([node_json(node, running[node.id]) for node in found])
+            print_json([node_json(facts) for facts in found])
         elif found:
             now = datetime.now(UTC)
-            console().print(table(COLUMNS, [_row(node, running[node.id], now) for node in found]))
+            console().print(table(COLUMNS, [_row(facts, now) for facts in found]))
         else:
             console().print(f"No node is {'known' if all_ else 'online'}. Start one: skald node --pool cpu")
 
     with_engine(invocation(context).settings(), body)
 
 
-def _row(node: Node, running: int, now: datetime) -> list[str]:
-    has = node.capacity
+def _row(facts: NodeFacts, now: datetime) -> list[str]:
+    node, has, taken = facts.node, facts.has, facts.taken
+    capacity = node.capacity
     return [
         plain(node.id),
         plain(node.pool),
-        styled("online" if node.online else "offline"),
-        f"{running}/{has['limit']}" if has.get("limit") else str(running),
-        plain(has.get("cpus")),
-        size(has["memory"]) if has.get("memory") else "",
-        plain(_gpus(has)),
-        plain(", ".join(has.get("tags") or ())),
-        plain(has.get("host")),
+        styled("online" if node.online else facts.health),
+        f"{facts.load:.0%}" if node.online else "",
+        f"{taken.tasks}/{has.slots}" if has.slots else str(taken.tasks),
+        f"{taken.cpus:g}/{has.cpus:g}" if has.cpus else "",
+        f"{size(taken.memory)} of {size(has.memory)}" if has.memory else "",
+        plain(_gpus(facts)),
+        plain(", ".join(facts.task_types)),
+        plain(", ".join(map(str, capacity.get("tags") or ()))),
+        plain(capacity.get("host")),
         ago(node.last_seen, now),
     ]
 
 
-def _gpus(has: Mapping[str, Any]) -> str:
-    """``2 × NVIDIA H200 (141.0 GB)``."""
-    counted = Counter(f"{gpu.get('name')} ({size(gpu.get('memory') or 0)})" for gpu in has.get("gpus") or ())
-    return ", ".join(f"{count} × {name}" for name, count in counted.items())
+def _gpus(facts: NodeFacts) -> str:
+    """``0 B of 282.0 GB: 2 × NVIDIA H200``."""
+    has = facts.has
+    if not has.gpu_count:
+        return ""
+    kinds = ", ".join(f"{gpus.count} × {gpus.name}" for gpus in has.gpus)
+    return f"{size(facts.taken.gpu_memory)} of {size(has.gpu_memory)}: {kinds}"

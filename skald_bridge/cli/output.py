@@ -17,6 +17,7 @@ from rich.markup import escape
 from skald_bridge.cli.tables import Column, FittedTable
 from skald_bridge.domain.errors import SkaldError
 from skald_bridge.domain.plain_text import visible, visible_json
+from skald_bridge.domain.words import size as size
 
 PIPED_WIDTH = 200
 _SHORTENED = 20
@@ -30,6 +31,8 @@ _STATUS_STYLES = {
     "Cancelled": "magenta",
     "online": "green",
     "offline": "red",
+    "silent": "red",
+    "stopped": "dim",
     "ok": "green",
     "warning": "yellow",
     "failed": "bold red",
@@ -134,15 +137,6 @@ def span(seconds: float) -> str:
     if hours < 24:
         return f"{hours}h{minutes:02}m"
     return f"{hours // 24}d{hours % 24:02}h"
-
-
-def size(count: float) -> str:
-    """Bytes as people write them: ``24.0 GB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(count) < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from skald_bridge.cli.output import iso
-from skald_bridge.domain.facts import Node, Progress, State, Subtask, Task
+from skald_bridge.domain.facts import Progress, State, Subtask, Task
 from skald_bridge.domain.failure import Failure
+from skald_bridge.domain.queue import Row
 from skald_bridge.domain.recordings import Artifact
 from skald_bridge.domain.records import JournalRecord
+from skald_bridge.domain.usage import NodeFacts
 
 
 def task_json(task: Task, progress: Progress | None = None) -> dict[str, Any]:
@@ -64,13 +66,45 @@ def failure_json(failure: Failure | None) -> dict[str, Any] | None:
     return {"cause": failure.cause, "details": failure.details} if failure is not None else None
 
 
-def node_json(node: Node, running: int) -> dict[str, Any]:
+def queued_json(row: Row) -> dict[str, Any]:
+    task = row.queued.task
+    return {
+        "id": task.id,
+        "place": row.queued.place,
+        "name": task.name,
+        "className": task.class_name,
+        "pool": task.pool,
+        "queue": task.queue,
+        "deployment": task.deployment,
+        "priority": row.priority,
+        "needs": row.queued.needs.not_zero(),
+        "state": state_json(task.state) if task.state else None,
+        "waitsSince": iso(row.since),
+        "due": iso(row.queued.waiting.due),
+        "expectedStart": iso(row.expected),
+        "reasons": list(row.reasons),
+    }
+
+
+def node_json(facts: NodeFacts) -> dict[str, Any]:
+    node, has, taken = facts.node, facts.has, facts.taken
     return {
         "name": node.id,
         "pool": node.pool,
         "status": "online" if node.online else "offline",
+        "health": facts.health,
         "lastSeen": iso(node.last_seen),
-        "runningTasks": running,
+        "runningTasks": taken.tasks,
+        "tasks": [holding.task.id for holding in facts.holdings],
+        "taskTypes": list(facts.task_types),
+        "load": facts.load,
+        "free": {
+            "slots": has.slots - taken.tasks if has.slots is not None else None,
+            "cpus": has.cpus - taken.cpus,
+            "memory": has.memory - taken.memory,
+            "gpus": has.gpu_count - taken.gpus,
+            "gpuMemory": has.gpu_memory - taken.gpu_memory,
+        },
         "capacity": node.capacity,
     }
 

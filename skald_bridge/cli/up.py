@@ -172,7 +172,7 @@ def _announce(
     say(f"up: {url.removesuffix('/api')} is Prefect's UI; work pool {settings.pool}; logs in {home / 'logs'}")
     if rest:
         at = f"http://{settings.system_controller_host}:{settings.system_controller_port}"
-        say(f"REST for Skalds' clients: {at}/api, metrics: {at}/metrics")
+        say(f"the fleet: {at}/fleet/; REST for Skalds' clients: {at}/api, metrics: {at}/metrics")
     say("in another terminal: skald nodes, skald tasks --watch; Ctrl-C ends everything")
     if profile is not None and _write_profile(profile, url):
         say(f"for Prefect's own command: prefect profile use {profile}")

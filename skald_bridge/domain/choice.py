@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,14 +12,12 @@ from pydantic import ValidationError
 
 from skald_bridge.domain.errors import NotFound
 from skald_bridge.domain.facts import Node
+from skald_bridge.domain.fitting import lacks
 from skald_bridge.domain.why import NODE_POOL_TYPE
-from skald_work_pools.devices import Announcement, Capacity
-from skald_work_pools.leases import Ledger, Refusal
 from skald_work_pools.needs import Needs
 
 RESTART = timedelta(seconds=60)
 """How long a node that is not online any more may be starting again."""
-_ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -136,9 +134,9 @@ def _refusals(
     for node in nodes:
         if node.pool != offer.pool or not node.online:
             continue
-        if (lacks := _lacks(node, needs)) is None:
+        if (lack := lacks(node, needs)) is None:
             return None
-        found.append(f"node {node.id}: {lacks}")
+        found.append(f"node {node.id}: {lack}")
     return found
 
 
@@ -159,21 +157,6 @@ def _needs(class_name: str, offer: Offer, nodes: Sequence[Node], variables: Mapp
 def _may_return(node: Node, offer: Offer, now: datetime) -> bool:
     seen = node.last_seen
     return node.pool == offer.pool and not node.online and seen is not None and now - seen < RESTART
-
-
-def _lacks(node: Node, needs: Needs) -> str | None:
-    """What the node would refuse even when idle, in its own words."""
-    if (capacity := _capacity(node)) is None:
-        return None
-    answer = Ledger(capacity).admit("", needs, {}, _ANY_TIME)
-    return answer.reason if isinstance(answer, Refusal) and answer.permanent else None
-
-
-def _capacity(node: Node) -> Capacity | None:
-    try:
-        return Announcement.from_dict(node.capacity).capacity
-    except ValueError:
-        return None
 
 
 def _shown(offer: Offer) -> str:

@@ -105,7 +105,7 @@ def document_of(task: Task, record: JournalRecord, span: Span) -> TaskDocument:
         updated=record.at,
         deadline=_deadline(labels, task.created),
         lifecycle=record.lifecycle,
-        priority=_priority(labels),
+        priority=priority_of(labels),
         attachments=task.attachments,
         state_id=record.id,
         sequence=record.sequence,
@@ -220,7 +220,8 @@ def _deadline(labels: Mapping[str, Any], created: datetime) -> datetime | None:
     return late.replace(microsecond=late.microsecond // 1000 * 1000)
 
 
-def _priority(labels: Mapping[str, Any]) -> int:
+def priority_of(labels: Mapping[str, Any]) -> int:
+    """0…10; 10 is taken first."""
     given = labels.get(PRIORITY_LABEL, 0)
     return min(10, max(0, given)) if isinstance(given, int) else 0
 

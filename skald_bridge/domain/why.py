@@ -8,11 +8,16 @@ from datetime import datetime
 
 from skald_bridge.domain.dependencies import HELD, of_labels
 from skald_bridge.domain.facts import Node, Task
+from skald_bridge.domain.fitting import lacks
 from skald_bridge.domain.ids import short
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.pods import in_pod
+from skald_work_pools.needs import Needs
 
 NODE_POOL_TYPE = "skald"
+NOTHING = Needs()
+_NAMED = 5
+"""So many nodes are named in a sentence."""
 _HOLDS_SLOT = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING, StateType.PAUSED)
 
 
@@ -28,7 +33,8 @@ class Pool:
 class Waiting:
     """What could hold a task back in Prefect.
 
-    ``pool`` is ``None`` where the task has none, or it is gone; ``due`` is when the task is to start.
+    ``pool`` is ``None`` where the task has none, or it is gone; ``due`` is when the task is to start, ``needs`` what it
+    takes of a node.
     """
 
     pool: Pool | None
@@ -36,6 +42,7 @@ class Waiting:
     queue_paused: bool = False
     queue_limit: int | None = None
     deployment_limit: int | None = None
+    needs: Needs = NOTHING
 
     @property
     def limited(self) -> bool:
@@ -125,7 +132,21 @@ def _scheduled(
     online = [node for node in nodes if node.pool == task.pool and node.online]
     if not online and pool.type == NODE_POOL_TYPE:
         found.append(f"No node of the pool {pool.name} is online. Start one: skald node --pool {pool.name}")
+    elif pool.type == NODE_POOL_TYPE and (unable := _unable(online, waiting.needs)):
+        found.append(
+            f"No node of the pool {pool.name} that is online could ever take it: {unable}. "
+            "Start a node that has it, or ask for less."
+        )
     elif not found:
         names = ", ".join(node.id for node in online)
         found.append(f"It waits for room on a node of the pool {pool.name}; online: {names}.")
     return found
+
+
+def _unable(online: Sequence[Node], needs: Needs) -> str:
+    """What each of the nodes lacks; nothing where one of them lacks nothing, or nothing is known."""
+    found = [(node.id, lacks(node, needs)) for node in online]
+    if any(lack is None for _, lack in found):
+        return ""
+    more = f"; and {len(found) - _NAMED} more nodes" if len(found) > _NAMED else ""
+    return "; ".join(f"node {name}: {lack}" for name, lack in found[:_NAMED]) + more

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from skald_bridge.domain.facts import Heard, Node, Progress, State, Subtask, Task
 from skald_bridge.domain.ids import StateId, TaskId
 from skald_bridge.domain.log_entries import LogEntry
+from skald_bridge.domain.queue import Holding, QueuePage
 from skald_bridge.domain.recordings import Artifact, Recording
 from skald_bridge.domain.task_types import DeployedType
 from skald_bridge.domain.why import Waiting
@@ -93,6 +94,19 @@ class Engine(Protocol):
 
     async def waiting(self, task: Task) -> Waiting:
         """What could hold a task back: its pool, queue and deployment, as they are now."""
+        ...
+
+    async def queue(
+        self, *, pool: str | None = None, limit: int = 200, offset: int = 0, later: bool = False
+    ) -> QueuePage:
+        """Tasks that wait for a node, of the pool or of all, in the order in which nodes take them.
+
+        ``later``: behind them also those that are to start at a later time, soonest first.
+        """
+        ...
+
+    async def at_work(self) -> list[Holding]:
+        """Tasks that a node or another worker has; the longest at work first, 2,000 at most."""
         ...
 
     def hints(self) -> AbstractAsyncContextManager[AsyncIterator[Heard]]:

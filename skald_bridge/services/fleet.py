@@ -23,7 +23,7 @@ from skald_bridge.services.loop import Wake
 from skald_bridge.services.waiting_line import WaitingLine
 from skald_bridge.wire.dtask import Heartbeat, Schedule, Worker
 from skald_work_pools.placement import fleet
-from skald_work_pools.placement.model import Grant, Member, Refusal, Settings, State
+from skald_work_pools.placement.model import Grant, Member, Refusal, Settings, Standing, State, Waiting
 
 MOST_WORKERS = 200_000
 _TICK = 1.0
@@ -130,6 +130,19 @@ class Fleet:
                 known.heard,
                 standing.state.value,
             )
+
+    def standings(self, most: int) -> list[Standing]:
+        """The first workers that came, with what they have and were given."""
+        return self._fleet.members(self._caught_up(), most)
+
+    def requests(self, most: int) -> list[Waiting]:
+        """The first of those who wait for a place, in the order of their turns."""
+        return self._line.waiting(most)
+
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self._known)
 
     @property
     def waiting(self) -> int:

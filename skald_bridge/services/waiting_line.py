@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
 from skald_bridge.domain.placements import Full, Granted, NoWorker, Outcome, Queued, Waited
 from skald_work_pools.placement.fleet import Fleet
-from skald_work_pools.placement.model import Grant, Refusal, Request
+from skald_work_pools.placement.model import NEVER, Grant, Refusal, Request, Waiting
 from skald_work_pools.placement.queue import Queue
 
 MOST = 10_000
@@ -20,10 +21,10 @@ _GATHERED = 0.01
 
 
 class _Waiter:
-    __slots__ = ("answer", "asking", "kept", "request")
+    __slots__ = ("answer", "asking", "kept", "request", "since")
 
-    def __init__(self, request: Request, answer: asyncio.Future[Outcome]) -> None:
-        self.request, self.answer = request, answer
+    def __init__(self, request: Request, answer: asyncio.Future[Outcome], since: datetime) -> None:
+        self.request, self.answer, self.since = request, answer, since
         self.asking, self.kept = 0, 0.0
 
 
@@ -45,6 +46,12 @@ class WaitingLine:
 
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._waiters
+
+    def waiting(self, most: int) -> list[Waiting]:
+        """The first, in the order of their turns; last those that no worker could ever take yet."""
+        found = self._queue.waiting(most)
+        hoping = islice(self._hoping.values(), most - len(found))
+        return [*found, *(Waiting(each.request, each.since, NEVER) for each in hoping)]
 
     def room_may_have_grown(self) -> None:
         if self._waiters and self._looking is None:
@@ -107,7 +114,7 @@ class WaitingLine:
         if waiter is None:
             if len(self._waiters) >= MOST:
                 return None
-            waiter = _Waiter(request, asyncio.get_running_loop().create_future())
+            waiter = _Waiter(request, asyncio.get_running_loop().create_future(), self._now())
             self._waiters[request.task] = waiter
             self._submit(waiter, self._now())
         return waiter

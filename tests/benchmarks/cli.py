@@ -78,6 +78,7 @@ def _commands(task: str, deployment: str) -> dict[str, list[str]]:
         "submit": ["skald", "submit", CLASS],
         "task": ["skald", "task", task],
         "nodes": ["skald", "nodes"],
+        "queue": ["skald", "queue"],
         "why": ["skald", "why", task],
         "prefect_version": ["prefect", "version"],
         "prefect_flow_run_ls": ["prefect", "flow-run", "ls"],

@@ -47,7 +47,7 @@ def _panel(panel: Panel, top: float, hours: float) -> str:
         y = bottom - part * HEIGHT
         made.append(f'<line x1="{LEFT}" x2="{right}" y1="{y}" y2="{y}" stroke="#999" stroke-opacity=".35"/>')
         made.append(
-            f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{part * panel.most:g}{panel.unit}</text>'
+            f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{part * panel.most:,.0f}{panel.unit}</text>'
         )
     for hour in range(0, int(hours) + 1, max(1, int(hours) // 8)):
         x = LEFT + (right - LEFT) * hour / hours

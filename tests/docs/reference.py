@@ -96,7 +96,7 @@ def task_types() -> str:
 
 def routes() -> str:
     nothing: Any = SimpleNamespace(version="-")
-    made = make_app(nothing, nothing, SimpleNamespace(origins=()))  # type: ignore[arg-type]
+    made = make_app(nothing, nothing, nothing, SimpleNamespace(origins=()))  # type: ignore[arg-type]
     rows = [
         (f"`{method.upper()} {path}`", line(told.get("summary") or ""), line(told.get("description") or ""))
         for path, methods in made.openapi()["paths"].items()

@@ -70,13 +70,14 @@ def running_rest(
     env: Mapping[str, str] | None = None,
     key: str = "",
     descriptors: int = 0,
+    port: int = 0,
 ) -> Iterator[Rest]:
     """Answers when entered. ``options`` are those of `skald bridge`; ``key`` is its SKALD_API_KEY.
 
-    ``descriptors``: so many files it may have open, where that is given.
+    ``descriptors``: so many files it may have open, where that is given; ``port``: any free one, unless given.
     """
     home.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = port or free_port()
     limited = ["sh", "-c", 'ulimit -n "$0" && exec "$@"', str(descriptors)] if descriptors else []
     own = {
         **{

@@ -1,7 +1,7 @@
-"""Pictures of Prefect's UI, for tests and the README.
+"""Pictures of Prefect's UI and of the fleet's page, for tests and the README.
 
 ``python -m tests.ui.pictures SERVER run RUN_ID FILE``, ``... artifact KEY FILE`` or ``... form FLOW/DEPLOYMENT FILE``;
-SERVER is the UI's address, such as http://127.0.0.1:4200.
+SERVER is the UI's address, such as http://127.0.0.1:4200. ``... fleet NODE FILE``: SERVER is the bridge's.
 """
 
 from __future__ import annotations
@@ -46,7 +46,14 @@ def form(page: Page, deployment: str, file: Path) -> Path:
     return browser.screenshot(page, file)
 
 
-TAKERS = {"run": run_graph, "artifact": artifact, "form": form}
+def fleet(page: Page, node: str, file: Path) -> Path:
+    """The fleet's page once this node is on it."""
+    page.goto("/fleet/")
+    expect(page.get_by_role("heading", name=node, exact=True)).to_be_visible()
+    return browser.screenshot(page, file)
+
+
+TAKERS = {"fleet": fleet, "run": run_graph, "artifact": artifact, "form": form}
 
 
 def main(server: str, kind: str, subject: str, file: str) -> None:

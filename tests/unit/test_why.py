@@ -11,6 +11,8 @@ from skald_bridge.domain.facts import Node, State, Task
 from skald_bridge.domain.ids import NodeId, StateId, TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.why import Pool, Waiting, reasons
+from skald_work_pools.devices import Announcement
+from skald_work_pools.needs import Needs
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CPU = Pool("cpu", "skald", False, None)
@@ -76,6 +78,24 @@ def test_a_waiting_task(
     found: Task, waiting: Waiting, nodes: list[Node], live: list[Task], says: str
 ) -> None:
     assert any(says in reason for reason in reasons(found, waiting, nodes, live, NOW))
+
+
+def test_what_no_node_could_ever_take_is_said_node_by_node() -> None:
+    told = Announcement("n1", "cpu", "host", 1, 4, 2**33, NOW, "0").to_dict()
+    nodes = [replace(ONLINE, id=NodeId(f"n{number}"), capacity=told) for number in range(1, 8)]
+    (said,) = reasons(WAITING, Waiting(CPU, needs=Needs(gpus=9)), nodes, [], NOW)
+    assert said.startswith(
+        "No node of the pool cpu that is online could ever take it: node n1: needs 9 gpus, has none;"
+    )
+    assert "and 2 more nodes. Start a node that has it" in said
+    (said,) = reasons(
+        WAITING, Waiting(CPU, needs=Needs(gpus=9)), [*nodes, replace(ONLINE, capacity={})], [], NOW
+    )
+    assert said.startswith("It waits for room"), "of one node nothing is known"
+    (said,) = reasons(WAITING, Waiting(CPU, needs=Needs(cpus=4)), nodes, [], NOW)
+    assert said.startswith("It waits for room")
+    paused = Waiting(replace(CPU, paused=True), needs=Needs(gpus=9))
+    assert len(reasons(WAITING, paused, nodes, [], NOW)) == 2
 
 
 def test_a_limit_that_is_not_reached_is_not_named() -> None:

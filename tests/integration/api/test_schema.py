@@ -12,7 +12,7 @@ from tests.integration.api.test_tasks import create
 from tests.services.rest import ENDED, Rest
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
-ENDLESS = ("/api/events/tasks", "/api/events/skalds")
+ENDLESS = ("/api/events/tasks", "/api/events/skalds", "/api/events/fleet")
 EXAMPLES = 10
 STAYS = "use_after_free"
 """Not to be asked for: DELETE cancels, and the task stays and says how it ended."""
@@ -59,6 +59,7 @@ def test_every_route_is_in_the_document(rest: Rest) -> None:
         ("POST", "/api/tasks/{task_id}/pause"),
         ("POST", "/api/tasks/{task_id}/resume"),
         ("POST", "/api/tasks/{task_id}/retry"),
+        ("GET", "/api/queue/"),
         ("GET", "/api/skalds/"),
         ("GET", "/api/skalds/summary/statistics"),
         ("GET", "/api/skalds/{skald_id}"),
@@ -72,6 +73,7 @@ def test_every_route_is_in_the_document(rest: Rest) -> None:
         ("GET", "/api/system/status"),
         ("GET", "/api/system/metrics"),
         ("GET", "/api/system/dashboard/summary"),
+        ("GET", "/api/events/fleet"),
         ("GET", "/api/events/skalds"),
         ("GET", "/api/events/tasks"),
         ("GET", "/api/events/status"),

@@ -195,5 +195,7 @@ def test_a_task_that_no_node_can_take_says_why(place: Place) -> None:
     id_ = place("submit", f"{place.name}-big", "--json", "--queue-anyway").json["id"]
     told = until(lambda: place("why", id_, "--json").json["nodeLog"], 120, "a refusal")
     assert told[0]["message"] == f"node {place.name}-node: needs 9 gpus, has none"
-    assert "needs 9 gpus, has none" in place("why", id_).out
+    shown = place("why", id_, "--json").json["reasons"]
+    assert shown[0].startswith(f"No node of the pool {place.name} that is online could ever take it: node")
+    assert "needs 9 gpus, has none" in shown[0]
     place("cancel", id_)

@@ -210,8 +210,9 @@ async def test_pool_is_made_once_and_nodes_are_listed(server: PrefectServer, cli
     assert [(node["name"], node["pool"], node["status"]) for node in listed] == [("node-a", name, "online")]
     assert listed[0]["runningTasks"] == 0
     assert listed[0]["capacity"]["limit"] == 3
+    assert listed[0]["free"] == {"slots": 3, "cpus": 2.0, "memory": 8 * 10**9, "gpus": 0, "gpuMemory": 0}
     row = next(line for line in cli("nodes").out.splitlines() if name in line)
-    assert row.split()[:7] == ["node-a", name, "online", "0/3", "2", "8.0", "GB"]
+    assert " ".join(row.split()).startswith(f"node-a {name} online 0% 0/3 0/2 0 B of 8.0 GB ")
     wrong = cli("pool", other.pool)
     assert wrong.code == 5
     assert "has the type process" in wrong.err

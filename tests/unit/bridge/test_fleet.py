@@ -350,3 +350,25 @@ async def test_a_disk_that_is_full(tmp_path, caplog):
     world.hear(slots=2)
     assert [world.place(task) for task in "ab"] == ["w", "w"]
     assert caplog.text.count("grants are kept in memory only") == 1
+
+
+async def test_who_waits_is_told_with_the_reason(tmp_path: Path) -> None:
+    world = World(tmp_path / "grants")
+    world.hear("w", 1)
+    assert world.place("first") == "w"
+    asked = [
+        Schedule("second", wait=600.0, needs=Needs(cpus=1)),
+        Schedule("third", ("nowhere",), wait=600.0),
+    ]
+    asking = [asyncio.ensure_future(world.fleet.place_or_wait(each)) for each in asked]
+    await asyncio.sleep(0)
+    told = world.fleet.requests(10)
+    assert [each.request.task for each in told] == ["second", "third"]
+    assert all(each.since == world.clock.now() and each.reason for each in told)
+    assert [each.request.task for each in world.fleet.requests(1)] == ["second"]
+    world.hear("v")
+    assert [(each.member.id, each.tasks) for each in world.fleet.standings(1)] == [("w", 1)]
+    assert world.fleet.size == 2
+    for each in asking:
+        each.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)

@@ -26,6 +26,7 @@ NAMES = [
     "task",
     "logs",
     "why",
+    "queue",
     "events",
     "rejected",
     "cancel",

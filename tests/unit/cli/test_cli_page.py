@@ -13,7 +13,7 @@ from skald_bridge.cli.app import COMMANDS
 from skald_bridge.cli.exit_codes import SUMMARY, ExitCode
 from skald_bridge.cli.logs import line_json
 from skald_bridge.cli.rejected import letter_json
-from skald_bridge.cli.shapes import event_json, node_json, state_json, subtask_json, task_json
+from skald_bridge.cli.shapes import event_json, node_json, queued_json, state_json, subtask_json, task_json
 from skald_bridge.cli.types import field_json, type_json
 from skald_bridge.domain import errors
 from skald_bridge.domain.dead_letters import DeadLetter, Kind
@@ -21,7 +21,10 @@ from skald_bridge.domain.facts import Node, Subtask
 from skald_bridge.domain.ids import NodeId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.log_entries import LogEntry
+from skald_bridge.domain.queue import Queued, Row
 from skald_bridge.domain.task_types import deployed_type
+from skald_bridge.domain.usage import NodeFacts
+from skald_bridge.domain.why import Waiting
 from tests.contract.records import record, task_id
 from tests.unit.bridge.facts import state, task
 
@@ -63,7 +66,8 @@ def shapes() -> dict[str, dict[str, Any]]:
         "subtask": subtask_json(Subtask("i", "n", "Running", 1, 1.0)),
         "log entry": line_json(LogEntry("i", NOW, 20, "stdout", "x")),
         "event": event_json(1, said),
-        "node": node_json(Node(NodeId("n"), "p", True, NOW), 0),
+        "node": node_json(NodeFacts.of(Node(NodeId("n"), "p", True, NOW), ())),
+        "waiting task": queued_json(Row(Queued(known, Waiting(None)), None, None, ())),
         "task type": type_json(made),
         "field": field_json(made.fields[0]),
         "deployment": type_json(made)["deployments"][0],

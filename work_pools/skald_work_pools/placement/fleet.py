@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from heapq import heappop, heappush
+from itertools import islice
 
 from skald_work_pools.gpu_choice import choose_gpus
 from skald_work_pools.needs import Needs
@@ -154,8 +155,8 @@ class Fleet:
         changes, self._changes = tuple(self._changes), []
         return changes
 
-    def members(self, now: datetime) -> list[Standing]:
-        """All members, in the order in which they came."""
+    def members(self, now: datetime, most: int | None = None) -> list[Standing]:
+        """All members, or the first ``most``, in the order in which they came."""
         self._expire(now)
         return [
             Standing(
@@ -166,7 +167,7 @@ class Fleet:
                 room.load,
                 tuple(room.grants.values()),
             )
-            for room in self.catalog.rooms.values()
+            for room in islice(self.catalog.rooms.values(), most)
         ]
 
     def grant(self, task: str) -> Grant | None:

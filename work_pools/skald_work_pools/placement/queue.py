@@ -131,10 +131,10 @@ class Queue:
         self._entries[task].reason = entry.reason
         return True
 
-    def waiting(self) -> list[Waiting]:
-        """Who waits, in the order of their turns."""
+    def waiting(self, most: int | None = None) -> list[Waiting]:
+        """Who waits, in the order of their turns; the first ``most`` of them."""
         ordered = sorted(self._entries.items(), key=lambda item: (self._turn(item[1]), item[0]))
-        return [self._shown(task) for task, _ in ordered]
+        return [self._shown(task) for task, _ in ordered[:most]]
 
     def _put(self, request: Request, since: datetime) -> None:
         key = (since - _START).total_seconds() - request.priority * self._settings.aging.total_seconds()
