@@ -26,14 +26,14 @@ class KubernetesRuns:
         self._commands = commands
         self.fail = commands.fail
 
-    async def in_pools(self, pools: Sequence[str], namespace: str, cancelled_since: datetime) -> list[Task]:
-        cancelled = {
-            "state": {"type": {"any_": [StateType.CANCELLED]}},
-            "end_time": {"after_": cancelled_since.isoformat()},
+    async def in_pools(self, pools: Sequence[str], namespace: str, since: datetime) -> list[Task]:
+        ended = {
+            "state": {"type": {"any_": [StateType.CANCELLED, StateType.CRASHED]}},
+            "end_time": {"after_": since.isoformat()},
         }
         live = {"state": {"type": {"not_any_": sorted(TERMINAL)}}}
-        # One that is cancelled between the questions is found by the second too, and that is the newer.
-        found = [await self._in_pools(pools, live), await self._in_pools(pools, cancelled)]
+        # One that ends between the questions is found by the second too, and that is the newer.
+        found = [await self._in_pools(pools, live), await self._in_pools(pools, ended)]
         return await self._reader.tasks_of(
             row for rows in found for row in rows if _may_be_in(namespace, row)
         )

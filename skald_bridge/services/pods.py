@@ -29,15 +29,16 @@ from skald_bridge.wire.pod_facts import RUN_LABEL, jobs_by_run
 BUSY_SECONDS = 2.0
 IDLE_SECONDS = 5.0
 LATELY = timedelta(minutes=10)
-"""So long after a run's cancellation its Job is still looked for."""
+"""So long after a run's cancellation or crash its Job is still looked for."""
+_LOOKED_FOR = (StateType.CANCELLED, StateType.CRASHED)
 _log = logging.getLogger("skald_bridge.pods")
 
 
 class PodRuns(Protocol):
     """Prefect's runs in work pools of type kubernetes. Methods raise ``Unavailable``; commands ``Rejected`` too."""
 
-    async def in_pools(self, pools: Sequence[str], namespace: str, cancelled_since: datetime) -> list[Task]:
-        """Those that live, and those cancelled since; of one that is there twice the later counts.
+    async def in_pools(self, pools: Sequence[str], namespace: str, since: datetime) -> list[Task]:
+        """Those that live, and those cancelled or crashed since; of one that is there twice the later counts.
 
         Without those whose Jobs are known to be in another namespace.
         """
@@ -74,7 +75,7 @@ class Pods:
         self._settled: set[str] = set()
         """Runs that have ended, all of whose Jobs have: nothing is left to be done about them."""
         self._cleaned: set[str] = set()
-        """Cancelled runs whose Jobs are gone."""
+        """Cancelled runs whose Jobs are gone, and crashed ones of whose Jobs that have succeeded all is said."""
         self._said: set[tuple[str, str]] = set()
 
     async def step(self) -> float:
@@ -105,12 +106,13 @@ class Pods:
     async def _look(self, task: Task, jobs: Sequence[Job], now: datetime) -> None:
         namespace = self._cluster.namespace
         actions = decide(task, jobs, namespace, now, self._patience)
-        cancelled = task.state is not None and task.state.type is StateType.CANCELLED
-        if not jobs and (actions or (cancelled and task.run not in self._cleaned)):
-            # The list holds no Job that has succeeded, and none that was made since.
+        ended = task.state.type if task.state is not None and task.state.type in _LOOKED_FOR else None
+        if not jobs and (actions or (ended and task.run not in self._cleaned)):
+            # The list holds no Job that has succeeded, and none that was made since. The pod of a task that was out
+            # of memory succeeds: its runner outlives it.
             jobs = (await asyncio.to_thread(self._of, task.run)).get(task.run, [])
             actions = decide(task, jobs, namespace, now, self._patience)
-            if cancelled and not jobs:
+            if ended is StateType.CRASHED or (ended and not jobs):
                 self._cleaned.add(task.run)
         for action in actions:
             await self._act(task, action)

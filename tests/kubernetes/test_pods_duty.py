@@ -198,11 +198,14 @@ async def test_what_keeps_a_pod_is_said_on_its_run(
     assert len(mine) == len(set(mine)) == 2, mine
 
 
-async def test_out_of_memory_is_named(site: Site, node: Node) -> None:
+@pytest.mark.parametrize("code", [137, 0])
+async def test_out_of_memory_is_named(site: Site, node: Node, code: int) -> None:
     run = await site.run(Pending(), Running())
     await site.job(run)
     pod = node.pod(site.namespace, str(run.id), RUN_LABEL)
-    node.out_of_memory(site.namespace, pod)
+    node.out_of_memory(site.namespace, pod, code)
+    if not code:
+        until(lambda: site.jobs(run)[0].status.succeeded, 60, "the Job's success")
     await site.moved(run.id, Crashed(message="-9"))
 
     async def named(run: FlowRun) -> bool:

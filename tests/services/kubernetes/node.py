@@ -72,9 +72,11 @@ class Node:
         terminated = {"exitCode": code, "reason": "Error" if code else "Completed", **times}
         self._say(namespace, pod, "Failed" if code else "Succeeded", {"terminated": terminated})
 
-    def out_of_memory(self, namespace: str, pod: str) -> None:
+    def out_of_memory(self, namespace: str, pod: str, code: int) -> None:
+        """Of the container's processes one was killed; with ``code`` 0 the first one went on and ended well."""
         times = {"startedAt": _now(), "finishedAt": _now()}
-        self._say(namespace, pod, "Failed", {"terminated": {"exitCode": 137, "reason": "OOMKilled", **times}})
+        terminated = {"exitCode": code, "reason": "OOMKilled", **times}
+        self._say(namespace, pod, "Failed" if code else "Succeeded", {"terminated": terminated})
 
     def unschedulable(self, namespace: str, pod: str, message: str) -> None:
         """What a scheduler says of a pod that no node can have."""
