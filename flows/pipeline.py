@@ -21,7 +21,7 @@ from skald_bridge.media.cache_names import RedisBlock
 from skald_bridge.media.children import Children, being_cancelled
 from skald_bridge.media.inputs import Source
 from skald_bridge.media.looks import Look
-from skald_bridge.media.parted import Dress, Part, PartedJob, Product
+from skald_bridge.media.parted import Dress, PartedJob, Product, SourcePart
 from skald_bridge.media.probe import Probe, probe
 from skald_bridge.media.renditions import Preset
 from skald_bridge.media.report import in_short
@@ -188,12 +188,12 @@ def probe_input(source: Source) -> Probe:
 
 
 @task(task_run_name="split", cache_policy=NO_CACHE)
-def split(job: PartedJob, part_seconds: float) -> list[Part]:
+def split(job: PartedJob, part_seconds: float) -> list[SourcePart]:
     return job.divide(part_seconds)
 
 
 @task(task_run_name="transcode {part.number}", retries=1, retry_delay_seconds=0.5, cache_policy=NO_CACHE)
-def transcode_part(job: PartedJob, part: Part, dress: Dress, rehearse_failure: bool) -> None:
+def transcode_part(job: PartedJob, part: SourcePart, dress: Dress, rehearse_failure: bool) -> None:
     attempt = runtime.task_run.get_run_count()
     if rehearse_failure and attempt == 1:
         raise Rehearsed(f"part {part.number} fails once, as fail_once asks; it is tried again")
@@ -201,15 +201,15 @@ def transcode_part(job: PartedJob, part: Part, dress: Dress, rehearse_failure: b
 
 
 @task(task_run_name="analyze {part.number}", retries=1, retry_delay_seconds=0.5, cache_policy=NO_CACHE)
-def analyze_part(job: PartedJob, part: Part) -> None:
+def analyze_part(job: PartedJob, part: SourcePart) -> None:
     job.analyze(part)
 
 
 @task(task_run_name="merge", cache_policy=NO_CACHE)
-def merge(job: PartedJob, parts: list[Part]) -> Path:
+def merge(job: PartedJob, parts: list[SourcePart]) -> Path:
     return job.merge(parts)
 
 
 @task(task_run_name="report", cache_policy=NO_CACHE)
-def report(job: PartedJob, parts: list[Part], video: Path, pictures: int) -> Product:
+def report(job: PartedJob, parts: list[SourcePart], video: Path, pictures: int) -> Product:
     return job.report(parts, video, pictures)

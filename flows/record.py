@@ -31,7 +31,7 @@ from skald_bridge.media.carriage import Container
 from skald_bridge.media.keeping import kept_in_cache
 from skald_bridge.media.packet_pictures import PacketPictures
 from skald_bridge.media.recorder import Recorder
-from skald_bridge.media.recording import Recording, Segment
+from skald_bridge.media.recording import RecordingResult, Segment
 from skald_bridge.media.stores import bad_input_is_final, output_folder, resolve, store_named
 
 
@@ -94,7 +94,7 @@ def record(attachments: RecordAttachments) -> dict[str, object]:
         accepted=lambda new: log.info("segments are now %g s long", new.segment_seconds),
     )
 
-    def heard(recording: Recording, text: str) -> None:
+    def heard(recording: RecordingResult, text: str) -> None:
         log.info("%s", text)
         progress(recording.seconds, attachments.seconds, text)
 

@@ -47,7 +47,7 @@ class Rotation:
         return int(self.megabytes * 1_000_000)
 
 
-class Lines(logging.Formatter):
+class LineFormatter(logging.Formatter):
     """One line a record, whatever is in it; a traceback follows indented, so none of it looks like a record."""
 
     def __init__(self) -> None:
@@ -123,7 +123,7 @@ def configure(
     """
     for name in ("TRACE", "SUCCESS"):
         logging.addLevelName(LEVELS[name], name)
-    formatter = JsonLines() if json_lines else Lines()
+    formatter = JsonLines() if json_lines else LineFormatter()
     console = logging.StreamHandler(sys.stderr)
     console.setFormatter(formatter)
     for name in OURS:

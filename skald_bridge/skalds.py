@@ -23,7 +23,7 @@ from skald_bridge.authoring.skalds import (
 )
 from skald_bridge.domain.errors import SkaldError
 from skald_bridge.modes import Options, options, run
-from skald_bridge.modes.loading import Loaded, registering
+from skald_bridge.modes.loading import ScriptReady, registering
 from skald_bridge.settings import Settings
 from skald_bridge.settings.file import load
 
@@ -110,7 +110,7 @@ class Skalds:
     def run(self) -> None:
         """Run until done or told to stop. Ends the process with the mode's exit code unless that is 0."""
         if registering() is not None:
-            raise Loaded
+            raise ScriptReady
         settings = self.config.settings
         logs.configure(
             level=settings.log_level,

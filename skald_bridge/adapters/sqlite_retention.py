@@ -11,7 +11,7 @@ from skald_bridge.adapters import sqlite_file
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import CLOSED, LifecycleStatus
-from skald_bridge.domain.retention import READS, Delivered, Feed, Mark, Pruned, StoredSize
+from skald_bridge.domain.retention import READS, Delivered, Mark, Pruned, RelayFeed, StoredSize
 
 LOOKED_AT = 40
 """Documents of one transaction."""
@@ -35,10 +35,10 @@ _LOOK = """
     ORDER BY created, id LIMIT :limit
 """
 _LEAST = {
-    Feed.JOURNAL: "SELECT min(position) FROM journal",
-    Feed.CHANGES: "SELECT min(change) FROM archive",
-    Feed.REVISED: "SELECT min(revised) FROM archive WHERE revised > 0",
-    Feed.RECORDINGS: "SELECT min(position) FROM recordings",
+    RelayFeed.JOURNAL: "SELECT min(position) FROM journal",
+    RelayFeed.CHANGES: "SELECT min(change) FROM archive",
+    RelayFeed.REVISED: "SELECT min(revised) FROM archive WHERE revised > 0",
+    RelayFeed.RECORDINGS: "SELECT min(position) FROM recordings",
 }
 
 

@@ -25,7 +25,7 @@ _log = logging.getLogger("skald_bridge.api")
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConnectionLimits:
     """Seconds for a client, and how many may be connected at once.
 
     Attributes:
@@ -53,7 +53,7 @@ def connection_limit(descriptors: int) -> int:
 class Door:
     """All connections. When there are too many, the one that has been silent for the longest goes first."""
 
-    def __init__(self, limits: Limits, sockets: Collection[str] = ()) -> None:
+    def __init__(self, limits: ConnectionLimits, sockets: Collection[str] = ()) -> None:
         """``sockets``: paths that WebSockets are served at."""
         self.limits, self.sockets = limits, sockets
         self._open: set[Connection] = set()

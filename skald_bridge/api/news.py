@@ -19,7 +19,7 @@ from skald_bridge.domain.records import TaskDocument
 
 
 @dataclass(frozen=True)
-class Shown:
+class LastShown:
     """What clients have been told of a task."""
 
     heartbeat: int
@@ -32,19 +32,19 @@ class Shown:
         return self.status in ENDS
 
 
-def shown(document: TaskDocument, vitals: Vitals) -> Shown:
-    return Shown(
+def shown(document: TaskDocument, vitals: Vitals) -> LastShown:
+    return LastShown(
         heartbeat_of(document, vitals), document.lifecycle, vitals.error, exception_of(document, vitals)
     )
 
 
-def beaten(before: Shown, vitals: Vitals) -> Shown:
+def beaten(before: LastShown, vitals: Vitals) -> LastShown:
     """A live task after one more look at the pulse."""
     beat = vitals.heartbeat if vitals.heartbeat is not None and 0 <= vitals.heartbeat < 200 else 0
     return replace(before, heartbeat=beat, error=vitals.error)
 
 
-def task_news(task: TaskId, before: Shown | None, now: Shown, timestamp: int) -> Iterator[str]:
+def task_news(task: TaskId, before: LastShown | None, now: LastShown, timestamp: int) -> Iterator[str]:
     """Events of what has changed; ``before`` is ``None`` in a snapshot."""
 
     def event(kind: str, **data: Any) -> str:

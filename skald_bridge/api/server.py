@@ -16,7 +16,7 @@ from typing import Any, cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from skald_bridge.api.connections import Connection, Door, Limits, Seldom, connection_limit
+from skald_bridge.api.connections import Connection, ConnectionLimits, Door, Seldom, connection_limit
 from skald_bridge.api.quick import Quick
 from skald_bridge.api.quick_connection import QuickConnection
 from skald_bridge.domain.errors import InvalidInput, Unavailable
@@ -52,16 +52,16 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
-def limits() -> Limits:
+def limits() -> ConnectionLimits:
     """By what this process may open."""
-    return Limits(connection_limit(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
+    return ConnectionLimits(connection_limit(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
 
 
 @asynccontextmanager
 async def serving(
     app: ASGIApp,
     bound: socket.socket,
-    limits: Limits,
+    limits: ConnectionLimits,
     quick: Quick | None = None,
     sockets: Collection[str] = (),
 ) -> AsyncIterator[None]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 from skald_bridge.api.backend import Backend
-from skald_bridge.api.news import Shown, beaten, gone, shown, skald_news, task_news
+from skald_bridge.api.news import LastShown, beaten, gone, shown, skald_news, task_news
 from skald_bridge.api.reading import skalds
 from skald_bridge.api.stream import Stream
 from skald_bridge.api.views import Skald
@@ -45,7 +45,7 @@ class Watch:
         self._most = most
         self._followers = 0
         self._position: int | None = None
-        self._shown: dict[TaskId, Shown] = {}
+        self._shown: dict[TaskId, LastShown] = {}
         self._skalds: dict[NodeId, Skald] = {}
         self._left = 0.0
         self._beat_due = 0.0
@@ -148,7 +148,7 @@ class Watch:
         except Unavailable:
             return None
 
-    def _tell(self, task: TaskId, now: Shown) -> None:
+    def _tell(self, task: TaskId, now: LastShown) -> None:
         for data in task_news(task, self._shown.get(task), now, self._timestamp()):
             self.tasks.publish(task, data)
         if now.ended:

@@ -33,7 +33,7 @@ _log = logging.getLogger("skald.recordings")
 
 
 @dataclass(frozen=True)
-class Told:
+class Payload:
     """What is written of one recording."""
 
     data: dict[str, Any]
@@ -79,7 +79,7 @@ def all_recorded(timeout: float = 20.0) -> bool:
     return writer is None or writer.written(timeout)
 
 
-def told(path: str, start: datetime, seconds: float, codec: str, size: int) -> Told:
+def told(path: str, start: datetime, seconds: float, codec: str, size: int) -> Payload:
     if not (math.isfinite(seconds) and seconds >= 0):
         raise InvalidInput(
             f"seconds: {seconds} is no length", remedy="Give the recording's seconds, 0 or more."
@@ -89,7 +89,7 @@ def told(path: str, start: datetime, seconds: float, codec: str, size: int) -> T
     path = path.encode(errors="backslashreplace").decode()
     data = {"path": path, "start": at, "seconds": length, "codec": codec, "size": size}
     kind = f", {codec}" if codec else ""
-    return Told(data, f"{path}: {length:g} s from {at}{kind}, {size} bytes")
+    return Payload(data, f"{path}: {length:g} s from {at}{kind}, {size} bytes")
 
 
 class _Writer:
@@ -97,11 +97,11 @@ class _Writer:
 
     def __init__(self, run_id: UUID) -> None:
         self._run_id = run_id
-        self._waiting: deque[Told] = deque()
+        self._waiting: deque[Payload] = deque()
         self._busy = False
         self._idle = threading.Condition()
 
-    def submit(self, made: Told) -> None:
+    def submit(self, made: Payload) -> None:
         with self._idle:
             self._waiting.append(made)
             if len(self._waiting) > KEPT:
@@ -141,7 +141,7 @@ class _Writer:
                 self._drop(made)
                 pause = FIRST_PAUSE
 
-    def _next(self) -> Told | None:
+    def _next(self) -> Payload | None:
         with self._idle:
             if self._waiting:
                 return self._waiting[0]
@@ -149,12 +149,12 @@ class _Writer:
             self._idle.notify_all()
             return None
 
-    def _drop(self, made: Told) -> None:
+    def _drop(self, made: Payload) -> None:
         with self._idle:
             if self._waiting and self._waiting[0] is made:
                 self._waiting.popleft()
 
-    def _write(self, made: Told) -> None:
+    def _write(self, made: Payload) -> None:
         # A client of its own: the run's client belongs to the run's thread and closes with it.
         with get_client({"timeout": 10.0, **plain_http()}, sync_client=True) as client:
             client.create_artifact(

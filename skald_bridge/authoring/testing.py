@@ -52,7 +52,7 @@ class Sent:
         return self.answer.reason if isinstance(self.answer, UpdateRejected) else None
 
 
-class Feed:
+class UpdateFeed:
     """Stands where a node stands: numbers updates, merges them, hears the answers."""
 
     def __init__(self) -> None:
@@ -88,9 +88,9 @@ class Feed:
 
 
 @contextmanager
-def updates() -> Iterator[Feed]:
+def updates() -> Iterator[UpdateFeed]:
     """While the block lasts, every ``live()`` of this process listens to the feed."""
-    feed = Feed()
+    feed = UpdateFeed()
     _feeds.append(feed)
     try:
         yield feed
@@ -98,8 +98,8 @@ def updates() -> Iterator[Feed]:
         _feeds.remove(feed)
 
 
-def current_feed() -> Feed | None:
+def current_feed() -> UpdateFeed | None:
     return _feeds[-1] if _feeds else None
 
 
-_feeds: list[Feed] = []
+_feeds: list[UpdateFeed] = []

@@ -19,7 +19,7 @@ from skald_bridge.wire.pods import IMAGE
 
 if TYPE_CHECKING:
     from skald_bridge.ports import Cluster
-    from skald_bridge.wire.rollout import Progress, Row
+    from skald_bridge.wire.rollout import RolloutProgress, Row
 
 Namespace = Annotated[
     str | None, typer.Option("--namespace", "-n", help="[default: the kubeconfig's, else default]")
@@ -146,7 +146,7 @@ def apply(
             pods.agreed(made, cluster.namespace)
         for workload, changes in plans:
             make_so(cluster, workload, changes, timeout, force=force)
-    failed: Progress | None = None
+    failed: RolloutProgress | None = None
     if waiting and not dry_run:
         for shown, (workload, _) in zip(answer["tasks"], plans, strict=True):
             name = workload.name
@@ -284,12 +284,12 @@ def _show(changes: list[Any]) -> None:
             typer.secho(f"  {visible(line)}", fg=colour)
 
 
-def _ended(name: str, at: Progress, seconds: float) -> Progress:
-    from skald_bridge.wire.rollout import Progress
+def _ended(name: str, at: RolloutProgress, seconds: float) -> RolloutProgress:
+    from skald_bridge.wire.rollout import RolloutProgress
 
     if at.failed:
-        return Progress(f"{name} does not run: {at.text}", remedy=at.remedy)
-    return Progress(
+        return RolloutProgress(f"{name} does not run: {at.text}", remedy=at.remedy)
+    return RolloutProgress(
         f"{name} was not ready after {seconds:g} s: {at.text}",
         remedy=f"Look again with skald k8s list, or wait longer with --timeout {seconds * 2:g}.",
     )

@@ -18,7 +18,7 @@ from skald_bridge.domain.names import check_resource_name
 _PODS = "Pods, with --type kubernetes"
 
 
-class Kind(StrEnum):
+class PoolKind(StrEnum):
     SKALD = "skald"
     KUBERNETES = "kubernetes"
 
@@ -30,7 +30,9 @@ def _pods(flag: str, text: str, metavar: str | None = None, least: int | None = 
 def pool(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="The work pool's name.")],
-    type_: Annotated[Kind, typer.Option("--type", help="Who runs its tasks: nodes, or pods.")] = Kind.SKALD,
+    type_: Annotated[
+        PoolKind, typer.Option("--type", help="Who runs its tasks: nodes, or pods.")
+    ] = PoolKind.SKALD,
     image: Annotated[
         str | None, _pods("--image", "The image, with the flows' code. [default: Prefect's]")
     ] = None,
@@ -126,7 +128,7 @@ def pool(
         "grace": grace,
     }
     said = {key: value for key, value in given.items() if value not in (None, [])}
-    if type_ is Kind.KUBERNETES:
+    if type_ is PoolKind.KUBERNETES:
         _kubernetes(context, name, said)
         return
     if said:

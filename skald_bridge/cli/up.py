@@ -35,7 +35,7 @@ from skald_bridge.installation.parts import (
     server_part,
 )
 from skald_bridge.installation.ports_in_use import check_free
-from skald_bridge.installation.supervisor import Change, Part, Supervisor
+from skald_bridge.installation.supervisor import Part, PartChange, Supervisor
 from skald_bridge.media.inputs import ROOTS_ENV
 from skald_bridge.settings import Settings
 from skald_bridge.settings.file import CONFIG_ENV
@@ -241,7 +241,7 @@ def _make_pool(settings: Settings, home: Path, url: str) -> subprocess.Completed
     )
 
 
-def _tell(change: Change) -> None:
+def _tell(change: PartChange) -> None:
     say(f"{change.part}: {change.what}{f' ({change.detail})' if change.detail else ''}")
 
 

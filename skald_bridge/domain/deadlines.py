@@ -28,7 +28,7 @@ class End:
 
 
 @dataclass(frozen=True)
-class Stop:
+class CancelOverdue:
     """Cancel a task that is at work."""
 
     reason: str
@@ -38,7 +38,7 @@ _WAITS = frozenset({StateType.SCHEDULED})
 _WORKS = frozenset({StateType.RUNNING, StateType.PAUSED})
 
 
-def late(task: Task, policy: LatePolicy, now: datetime) -> End | Stop | None:
+def late(task: Task, policy: LatePolicy, now: datetime) -> End | CancelOverdue | None:
     """``None`` for a task that is in time, was given no deadline, or may go on.
 
     A persistent task that has started goes on, and is tried again: its deadline was to start by.
@@ -52,5 +52,5 @@ def late(task: Task, policy: LatePolicy, now: datetime) -> End | Stop | None:
         reason = f"deadlineDateTime: it did not start by {deadline:%Y-%m-%d %H:%M:%S} UTC"
         return End(reason, cancelled=policy is LatePolicy.CANCEL)
     if task.state.type in _WORKS:
-        return Stop(f"deadlineDateTime: it did not end by {deadline:%Y-%m-%d %H:%M:%S} UTC")
+        return CancelOverdue(f"deadlineDateTime: it did not end by {deadline:%Y-%m-%d %H:%M:%S} UTC")
     return None

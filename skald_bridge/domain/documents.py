@@ -66,31 +66,31 @@ def records_of(history: Iterable[State], *, task: TaskId, class_name: str) -> li
 
 
 @dataclass(frozen=True)
-class Span:
+class Lifespan:
     """When a task first ran, and when it ended for good so far."""
 
     started: datetime | None = None
     ended: datetime | None = None
 
-    def after(self, record: JournalRecord) -> Span:
+    def after(self, record: JournalRecord) -> Lifespan:
         running = record.state is StateType.RUNNING
-        return Span(
+        return Lifespan(
             started=self.started or (record.at if running else None),
             ended=record.at if record.state.terminal else None,
         )
 
 
-NO_SPAN = Span()
+NO_SPAN = Lifespan()
 
 
-def span_of(records: Iterable[JournalRecord]) -> Span:
-    span = Span()
+def span_of(records: Iterable[JournalRecord]) -> Lifespan:
+    span = Lifespan()
     for record in records:
         span = span.after(record)
     return span
 
 
-def document_of(task: Task, record: JournalRecord, span: Span) -> TaskDocument:
+def document_of(task: Task, record: JournalRecord, span: Lifespan) -> TaskDocument:
     """The document of a task whose newest journaled state is ``record``."""
     labels = task.labels
     return TaskDocument(
@@ -126,7 +126,7 @@ def result_after(document: TaskDocument, record: JournalRecord) -> dict[str, Any
 
 def moved_on(document: TaskDocument, record: JournalRecord) -> TaskDocument:
     """The document after one more state."""
-    span = Span(document.started, document.ended).after(record)
+    span = Lifespan(document.started, document.ended).after(record)
     return replace(
         document,
         executor=record.node or document.executor,

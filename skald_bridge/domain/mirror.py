@@ -14,7 +14,7 @@ from typing import Any
 from skald_bridge.domain.causes import Concluded, Gone, Relation, Reported, Seen, Stored, Told, relation
 from skald_bridge.domain.documents import (
     NO_SPAN,
-    Span,
+    Lifespan,
     closed,
     document_of,
     exception_of,
@@ -46,7 +46,7 @@ class Known:
     last: JournalRecord | None = None
     document: TaskDocument | None = None
     held: StateHint | None = None
-    span: Span | None = NO_SPAN
+    span: Lifespan | None = NO_SPAN
 
     @classmethod
     def stored(cls, last: JournalRecord | None, document: TaskDocument | None) -> Known:
@@ -55,7 +55,7 @@ class Known:
             return cls(None, document)
         if document is None or document.state_id != last.id:
             return cls(last, document, span=None)
-        return cls(last, document, span=Span(document.started, document.ended))
+        return cls(last, document, span=Lifespan(document.started, document.ended))
 
     def after(self, effects: Sequence[Effect]) -> Known:
         """What is known once the effects are done."""
@@ -66,7 +66,7 @@ class Known:
                     last, held = record, None
                     span = span and span.after(record)
                 case Put(new):
-                    document, span = new, Span(new.started, new.ended)
+                    document, span = new, Lifespan(new.started, new.ended)
                 case Hold(hint):
                     held = hint
                 case Fetch():
@@ -159,7 +159,7 @@ def _told(known: Known, task: Task, history: tuple[State, ...]) -> list[Effect]:
     return [*effects, Put(fresh)] if fresh != known.document else effects
 
 
-def _fresh(known: Known, task: Task, record: JournalRecord, span: Span) -> TaskDocument:
+def _fresh(known: Known, task: Task, record: JournalRecord, span: Lifespan) -> TaskDocument:
     """The document of what the task is now; attachments newer than Prefect's stay."""
     fresh = document_of(task, record, span)
     if known.document is None:

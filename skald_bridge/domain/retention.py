@@ -20,7 +20,7 @@ Mark = tuple[str, str]
 FIRST: Mark = ("", "")
 
 
-class Feed(StrEnum):
+class RelayFeed(StrEnum):
     """What relays read of the SQLite file; each counts positions of its own."""
 
     JOURNAL = "journal"
@@ -29,15 +29,15 @@ class Feed(StrEnum):
     RECORDINGS = "recordings"
 
 
-READS: Mapping[str, Feed] = {
-    "kafka": Feed.JOURNAL,
-    "errors": Feed.JOURNAL,
-    "persistent": Feed.JOURNAL,
-    RECORDINGS: Feed.JOURNAL,
-    "redis": Feed.CHANGES,
-    "mongodb": Feed.CHANGES,
-    "kafka-updates": Feed.REVISED,
-    "mongodb-recordings": Feed.RECORDINGS,
+READS: Mapping[str, RelayFeed] = {
+    "kafka": RelayFeed.JOURNAL,
+    "errors": RelayFeed.JOURNAL,
+    "persistent": RelayFeed.JOURNAL,
+    RECORDINGS: RelayFeed.JOURNAL,
+    "redis": RelayFeed.CHANGES,
+    "mongodb": RelayFeed.CHANGES,
+    "kafka-updates": RelayFeed.REVISED,
+    "mongodb-recordings": RelayFeed.RECORDINGS,
 }
 """By the relay's name."""
 
@@ -77,9 +77,9 @@ class StoredSize:
 
 def delivered(positions: Mapping[str, int]) -> Delivered:
     """Of the positions of all relays that are at work. One that is not known here may read any feed."""
-    least = dict.fromkeys(Feed, EVERYTHING)
+    least = dict.fromkeys(RelayFeed, EVERYTHING)
     for relay, position in positions.items():
-        for feed in [READS[relay]] if relay in READS else Feed:
+        for feed in [READS[relay]] if relay in READS else RelayFeed:
             least[feed] = min(least[feed], position)
     return Delivered(**{feed.value: position for feed, position in least.items()})
 

@@ -51,7 +51,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Change:
+class PartChange:
     """Something happened to a part: ``what`` is started, waiting, ready, ended, restarting or stopped."""
 
     part: str
@@ -71,7 +71,7 @@ class Supervisor:
         parts: Sequence[Part],
         logs: Path,
         *,
-        tell: Callable[[Change], None] | None = None,
+        tell: Callable[[PartChange], None] | None = None,
         policy: RestartPolicy | None = None,
         rotation: Rotation | None = None,
     ) -> None:
@@ -194,7 +194,9 @@ class Supervisor:
 class _Child:
     """One part's process, now and after restarts; used by the supervisor's thread only, ``pid`` apart."""
 
-    def __init__(self, part: Part, logs: Path, policy: RestartPolicy, tell: Callable[[Change], None]) -> None:
+    def __init__(
+        self, part: Part, logs: Path, policy: RestartPolicy, tell: Callable[[PartChange], None]
+    ) -> None:
         self.part = part
         self.log = logs / f"{part.name}.log"
         self.is_ready = False
@@ -236,7 +238,7 @@ class _Child:
                 process.wait(0.2)
         in_time = process.poll() is not None
         _kill_group(process)
-        self._tell(Change(self.part.name, "stopped", "" if in_time else "killed, its grace was over"))
+        self._tell(PartChange(self.part.name, "stopped", "" if in_time else "killed, its grace was over"))
 
     def _spawn(self, now: float) -> None:
         command = [sys.executable, "-I", "-S", _DIE_WITH_PARENT, str(os.getpid()), *self.part.command]
@@ -254,7 +256,7 @@ class _Child:
             )
         self._since = now
         self.is_ready = False
-        self._tell(Change(self.part.name, "started", f"pid {self._process.pid}"))
+        self._tell(PartChange(self.part.name, "started", f"pid {self._process.pid}"))
 
     def _ask(self, now: float) -> None:
         if now - max(self._asked, self._since) < _ASK_EVERY:
@@ -262,13 +264,13 @@ class _Child:
         self._asked = now
         if self.part.ready is None or self.part.ready():
             self.is_ready, self._futile = True, 0
-            self._tell(Change(self.part.name, "ready"))
+            self._tell(PartChange(self.part.name, "ready"))
         elif now - self._since > self.part.ready_within and self._process is not None:
             self._ended(f"was not ready within {self.part.ready_within:g} s", now, None)
         elif now - self._since > _TELL_AFTER and not self._told_waiting:
             self._told_waiting = True
             what = self.part.waits_for or "it starts"
-            self._tell(Change(self.part.name, "waiting", f"{what}; log: {self.log}"))
+            self._tell(PartChange(self.part.name, "waiting", f"{what}; log: {self.log}"))
 
     def _ended(self, how: str, now: float, code: int | None) -> None:
         """``code`` as ``Popen`` has it: negative for a signal; ``None``: it was given up."""
@@ -280,13 +282,13 @@ class _Child:
         if code is None or code > 0:
             why = cause(lines_since(self.log, self._logged), free_space(self.log))
             how = f"{how}: {why}" if why else how
-        self._tell(Change(self.part.name, "ended", how))
+        self._tell(PartChange(self.part.name, "ended", how))
         self._ends = [*self._ends[-self._policy.most :], now]
         decision = self._policy.decide(self._ends, now, futile=self._futile, final=code in self.part.final)
         if isinstance(decision, GiveUp):
             raise crash_loop(self.part.name, decision, how, self.log)
         self._due = now + decision.after
-        self._tell(Change(self.part.name, "restarting", f"in {decision.after:g} s; log: {self.log}"))
+        self._tell(PartChange(self.part.name, "restarting", f"in {decision.after:g} s; log: {self.log}"))
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -60,7 +60,7 @@ def redis_named(block: str, environment: Mapping[str, str], *, field: str) -> Re
 
 
 @dataclass(frozen=True)
-class Stored:
+class CachedObject:
     """One object of the cache, not yet looked at."""
 
     name: str
@@ -122,7 +122,7 @@ class Cache:
                 pipe.pexpire(key, round(max(seconds for _, seconds in fields.values()) * 1000))
             pipe.execute()
 
-    def read(self, name: str, *, field: str = "input") -> Stored:
+    def read(self, name: str, *, field: str = "input") -> CachedObject:
         """The clip of this name, else its picture; ``field`` is where the name was written.
 
         Raises:
@@ -142,7 +142,7 @@ class Cache:
                 f"{field} {CACHE_PREFIX}{name} has {data:,} bytes; at most {LARGEST:,} are read from the cache",
                 remedy="Put large videos into the media store.",
             )
-        return Stored(name, data)
+        return CachedObject(name, data)
 
     def _read(self, key: str) -> bytes | int | None:
         """The bytes; their number, where there are too many."""
@@ -172,7 +172,7 @@ class Cache:
         )
 
 
-def as_source(stored: Stored, scratch: Path, *, field: str = "input") -> Source:
+def as_source(stored: CachedObject, scratch: Path, *, field: str = "input") -> Source:
     """A cached object as a local video in ``scratch``: a picture becomes a video of one picture.
 
     Raises:

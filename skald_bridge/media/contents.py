@@ -85,13 +85,13 @@ def read(source: Source, facts: Probe) -> Reading:
     """
     with opened(source) as container:
         video, audio = tracks_of(container, facts)
-        tally = Tally(container, facts)
+        tally = PacketTally(container, facts)
         for packet in container.demux(*([video, audio] if audio else [video])):
             tally.take(packet)
     return tally.reading()
 
 
-class Tally:
+class PacketTally:
     """Counts the packets of the picture and the sound of one container, in the order they come."""
 
     def __init__(self, container: av.container.InputContainer, facts: Probe) -> None:

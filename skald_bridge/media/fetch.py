@@ -8,8 +8,8 @@ from pathlib import Path
 from skald_blocks import MediaStore
 from skald_bridge.domain.errors import InvalidInput, NotFound
 from skald_bridge.media.errors import BadMedia
-from skald_bridge.media.inputs import Policy, Source, Stored, check, local_source
-from skald_bridge.media.intake import Intake
+from skald_bridge.media.inputs import Policy, Source, StoredInput, check, local_source
+from skald_bridge.media.intake import PacketIntake
 from skald_bridge.media.segments import SegmentWriter
 
 
@@ -43,7 +43,7 @@ def to_file(
         raise InvalidInput(
             f"input {source.display!r} is live and has no end", remedy="Give seconds: how long to record."
         )
-    with Intake(source, "mkv") as intake:
+    with PacketIntake(source, "mkv") as intake:
         writer = SegmentWriter(
             folder / "fetched.mkv",
             "mkv",
@@ -68,7 +68,7 @@ def to_file(
             raise
 
 
-def _stored(found: Stored, store: MediaStore, scratch: Path, name: str) -> Source:
+def _stored(found: StoredInput, store: MediaStore, scratch: Path, name: str) -> Source:
     try:
         path = store.fetch(found.name, scratch)
     except FileNotFoundError:

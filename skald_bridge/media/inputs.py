@@ -79,7 +79,7 @@ class Local:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredInput:
     """A name in the media store."""
 
     name: str
@@ -111,7 +111,7 @@ class Source:
         return self.url.startswith(("rtsp:", "rtsps:"))
 
 
-def decide(text: str, policy: Policy, *, name: str = "input") -> Local | Stored | Remote:
+def decide(text: str, policy: Policy, *, name: str = "input") -> Local | StoredInput | Remote:
     """What kind of input ``text`` is; ``name`` is the field it came in.
 
     Raises:
@@ -128,7 +128,7 @@ def decide(text: str, policy: Policy, *, name: str = "input") -> Local | Stored 
         raise _refused(name, text, "looks like an option", "Write ./ before it if it is a file's name.")
     if text.startswith(STORE_PREFIX):
         try:
-            return Stored(checked_name(text.removeprefix(STORE_PREFIX)))
+            return StoredInput(checked_name(text.removeprefix(STORE_PREFIX)))
         except MediaStoreError as error:
             raise _refused(name, text, "is no name in the media store", str(error)) from None
     match = _PROTOCOL_LIKE.match(text)
@@ -153,7 +153,7 @@ def decide(text: str, policy: Policy, *, name: str = "input") -> Local | Stored 
     return Remote(text, scheme)
 
 
-def check(text: str, policy: Policy, *, name: str = "input") -> Source | Stored:
+def check(text: str, policy: Policy, *, name: str = "input") -> Source | StoredInput:
     """``decide``, then for a local file: it is a plain file under a media root, links followed.
 
     Raises:
@@ -161,7 +161,7 @@ def check(text: str, policy: Policy, *, name: str = "input") -> Source | Stored:
     """
     decided = decide(text, policy, name=name)
     match decided:
-        case Stored():
+        case StoredInput():
             return decided
         case Remote(url, scheme):
             return remote_source(url, scheme)

@@ -56,7 +56,7 @@ class Item:
     changed: bool = False
 
 
-class Intake:
+class PacketIntake:
     """Items of one source for one container. As a context manager; leaving it hangs up.
 
     ``left_out``: in words, what of the source is not taken; ``key_frames``: what they say of its pictures;
@@ -86,7 +86,7 @@ class Intake:
         self._first: float | None = None
         self._last = 0.0
 
-    def __enter__(self) -> Intake:
+    def __enter__(self) -> PacketIntake:
         """Raises BadMedia, Unanswered: it cannot be opened. InvalidInput: the container cannot hold it."""
         self._reader.__enter__()
         try:

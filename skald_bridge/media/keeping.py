@@ -13,11 +13,11 @@ from skald_bridge.media.cache_names import cached_name
 from skald_bridge.media.displayed import upright
 from skald_bridge.media.frames import grab
 from skald_bridge.media.inputs import Source
-from skald_bridge.media.newest import Keeping, Newest, Shown
+from skald_bridge.media.newest import Keeping, Newest, ShownPicture
 from skald_bridge.media.probe import Probe
 
 
-class Asked(Protocol):
+class CacheRequest(Protocol):
     """The fields of attachments that ``cache_names`` describes."""
 
     cache: str
@@ -29,7 +29,7 @@ class Asked(Protocol):
 
 @contextlib.contextmanager
 def kept_in_cache(
-    asked: Asked, every: Callable[[], float], say: Callable[[str], None]
+    asked: CacheRequest, every: Callable[[], float], say: Callable[[str], None]
 ) -> Iterator[Newest | None]:
     """The writer that ``asked`` wants; ``None`` where it wants none. ``every``: seconds between two pictures.
 
@@ -52,7 +52,7 @@ def frames_into(newest: Newest, facts: Probe) -> Callable[[float, Any], None]:
 
     def take(at: float, frame: Any) -> None:
         if newest.due():
-            newest.offer(lambda: Shown(upright(frame, aspect, newest.keeping.width), at))
+            newest.offer(lambda: ShownPicture(upright(frame, aspect, newest.keeping.width), at))
 
     return take
 
@@ -60,9 +60,9 @@ def frames_into(newest: Newest, facts: Probe) -> Callable[[float, Any], None]:
 def places_into(newest: Newest, local: Source, facts: Probe) -> Callable[[float], None]:
     """Takes the seconds of ``local`` that others have worked on: the picture there is decoded for the cache alone."""
 
-    def shown(at: float) -> Shown | None:
+    def shown(at: float) -> ShownPicture | None:
         found = grab(local, facts, [at], width=newest.keeping.width)
-        return Shown(found[0], at) if found else None
+        return ShownPicture(found[0], at) if found else None
 
     def take(at: float) -> None:
         if newest.due():

@@ -12,7 +12,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from skald_bridge.media.contents import Reading, Tally
+from skald_bridge.media.contents import PacketTally, Reading
 from skald_bridge.media.inputs import Source
 from skald_bridge.media.loudness import SILENT_DB, Loudness
 from skald_bridge.media.loudness import STEP as SOUND_STEP
@@ -124,7 +124,7 @@ def measure_all(
     with opened(source) as container:
         video, audio = tracks_of(container, facts)
         video.thread_type = "AUTO"
-        tally = Tally(container, facts)
+        tally = PacketTally(container, facts)
         start: float | None = None
         last = -1 / facts.fps
         end = 0.0

@@ -28,14 +28,14 @@ _LAST_WORDS = 4.0
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownPicture:
     """A picture as a player shows it, and its place in its source, in seconds."""
 
     picture: Image.Image
     at: float
 
 
-Making = Callable[[], Shown | None]
+Making = Callable[[], ShownPicture | None]
 """Makes the newest picture, on the writer's thread; ``None`` where there is none to be had now."""
 
 
@@ -157,7 +157,7 @@ class Newest:
             self._cache.write(self.keeping.name, fields)
         self._untold = self._untold and analysis is not self._analysis
 
-    def _measure(self, shown: Shown) -> dict[str, Any]:
+    def _measure(self, shown: ShownPicture) -> dict[str, Any]:
         gray = np.asarray(shown.picture.convert("L").resize((WIDTH, HEIGHT)), np.uint8)
         change = difference(self._before, gray) if self._before is not None else 0.0
         self._before = gray

@@ -13,8 +13,8 @@ import av.error
 
 from skald_bridge.media.displayed import matrix_of, upright
 from skald_bridge.media.inputs import Source
-from skald_bridge.media.intake import Intake, Item
-from skald_bridge.media.newest import Newest, Shown
+from skald_bridge.media.intake import Item, PacketIntake
+from skald_bridge.media.newest import Newest, ShownPicture
 from skald_bridge.media.probe import opened
 
 _MOST_BYTES = 32 * 2**20
@@ -59,7 +59,7 @@ class PacketPictures:
         self._fed = 0
         self._matrix: tuple[Sequence[int] | None] | None = None
 
-    def take(self, item: Item, intake: Intake) -> None:
+    def take(self, item: Item, intake: PacketIntake) -> None:
         """A picture's packet, before it is written."""
         if item.key:
             if self._run is not None:
@@ -77,13 +77,13 @@ class PacketPictures:
             count, at = len(run.packets), item.presented
             self._newest.offer(lambda: self._shown(run, count, at))
 
-    def _shown(self, run: _Run, count: int, at: float) -> Shown | None:
+    def _shown(self, run: _Run, count: int, at: float) -> ShownPicture | None:
         """The last of the first ``count`` pictures of ``run``; on the writer's thread."""
         frame = _alone(run) if count == 1 else self._latest(run, count)
         if frame is None:
             return None
         picture = upright(frame, run.aspect, self._newest.keeping.width, self._turned())
-        return Shown(picture, at)
+        return ShownPicture(picture, at)
 
     def _latest(self, run: _Run, count: int) -> Any | None:
         if self._decoding is not run:
@@ -106,7 +106,7 @@ class PacketPictures:
         return self._matrix[0]
 
 
-def _begun(item: Item, intake: Intake) -> _Run:
+def _begun(item: Item, intake: PacketIntake) -> _Run:
     context = intake.tracks.picture.codec_context
     geometry = intake.key_frames.geometry
     header = geometry.extradata if geometry is not None and geometry.extradata else context.extradata

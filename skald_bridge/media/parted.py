@@ -34,7 +34,7 @@ _ARTIFACT_WIDTH = 1200
 
 
 @dataclass(frozen=True)
-class Part:
+class SourcePart:
     """One part; ``folder`` in the store holds its source and its results. Times in seconds."""
 
     number: int
@@ -112,7 +112,7 @@ class PartedJob:
         self._children = children
         self._reading: Reading | None = None
 
-    def divide(self, part_seconds: float) -> list[Part]:
+    def divide(self, part_seconds: float) -> list[SourcePart]:
         """Split the source and publish the parts."""
         reading = read(self._source, self.facts)
         if not reading.times:
@@ -124,14 +124,14 @@ class PartedJob:
         bounds = [*starts, reading.content.seconds]
         with naming_full_disk(self._store.url(self._folder)):
             for index, path in enumerate(files):
-                part = Part(
+                part = SourcePart(
                     index + 1, bounds[index], bounds[index + 1], f"{self._folder}/parts/{index + 1:05d}"
                 )
                 self._store.publish(path, part.source)
                 parts.append(part)
         return parts
 
-    def transcode(self, part: Part, dress: Dress, *, attempt: int = 1) -> Worked:
+    def transcode(self, part: SourcePart, dress: Dress, *, attempt: int = 1) -> Worked:
         """One part in its dress, without sound; ``attempt`` counts the calls for this part."""
         if self._children is None:
             local, own = self._part_here(part, "transcode")
@@ -152,7 +152,7 @@ class PartedJob:
         self.worked[part.number] = worked
         return worked
 
-    def analyze(self, part: Part) -> str:
+    def analyze(self, part: SourcePart) -> str:
         """Measures of one part, published; returns the node that made them."""
         if self._children is None:
             local, own = self._part_here(part, "analyze")
@@ -160,7 +160,7 @@ class PartedJob:
             return socket.gethostname()
         return node_of(self._child(self._children, "analyze", part, {"thumbnailSeconds": 0}))
 
-    def merge(self, parts: Sequence[Part]) -> Path:
+    def merge(self, parts: Sequence[SourcePart]) -> Path:
         """The finished video, in the scratch folder: all parts, and the sound of the source."""
         own = self._own("merge")
         found = []
@@ -171,7 +171,7 @@ class PartedJob:
         starts = [part.start for part in parts]
         return cutting.merge(found, starts, self._source, self.facts, self._read(), own / "video.mp4")
 
-    def report(self, parts: Sequence[Part], video: Path, pictures: int) -> Product:
+    def report(self, parts: Sequence[SourcePart], video: Path, pictures: int) -> Product:
         """Contact sheet, report and video, published."""
         measures = join(
             (read_measures(self._store, part.folder) for part in parts), [part.start for part in parts]
@@ -199,7 +199,7 @@ class PartedJob:
         for name in self._store.list(f"{self._folder}/parts"):
             self._store.remove(name)
 
-    def _child(self, children: Children, kind: str, part: Part, attachments: dict[str, Any]) -> FlowRun:
+    def _child(self, children: Children, kind: str, part: SourcePart, attachments: dict[str, Any]) -> FlowRun:
         common = {"input": f"{STORE_PREFIX}{part.source}", "output": part.folder, "store": self._store_name}
         return children.run(
             f"{kind}/{kind}",
@@ -208,7 +208,7 @@ class PartedJob:
             key=f"{self._key}:{kind}:{part.number}",
         )
 
-    def _part_here(self, part: Part, kind: str) -> tuple[Source, Path]:
+    def _part_here(self, part: SourcePart, kind: str) -> tuple[Source, Path]:
         own = self._own(f"{kind}-{part.number}")
         return local_source(self._store.fetch(part.source, own)), own
 
@@ -223,7 +223,7 @@ class PartedJob:
         return folder
 
     def _sheet(
-        self, parts: Sequence[Part], measures: Measures, findings: Findings, shown: Probe, pictures: int
+        self, parts: Sequence[SourcePart], measures: Measures, findings: Findings, shown: Probe, pictures: int
     ) -> sheet.Sheet:
         bands = [
             sheet.SheetPart(part.start, part.end, f"{worked.node}  ·  {_dressed(worked.dress)}")
@@ -231,7 +231,7 @@ class PartedJob:
         ]
         return sheet.Sheet(self._title, shown.line, findings, measures, bands, pictures=pictures)
 
-    def _markdown(self, parts: Sequence[Part], findings: Findings, shown: Probe) -> str:
+    def _markdown(self, parts: Sequence[SourcePart], findings: Findings, shown: Probe) -> str:
         rows = [
             (str(part.number), _times(part), worked.node, str(worked.attempt), _dressed(worked.dress))
             for part, worked in self._done(parts)
@@ -240,7 +240,7 @@ class PartedJob:
         page = findings_markdown(self._title, shown, findings, self.warnings)
         return f"{page}\n## Parts\n\n{table(head, rows)}\nFrom: {self.facts.line}\n"
 
-    def _json(self, parts: Sequence[Part], findings: Findings, shown: Probe) -> dict[str, Any]:
+    def _json(self, parts: Sequence[SourcePart], findings: Findings, shown: Probe) -> dict[str, Any]:
         return {
             "source": self.facts.json(),
             "video": shown.json(),
@@ -253,11 +253,11 @@ class PartedJob:
             ],
         }
 
-    def _done(self, parts: Sequence[Part]) -> list[tuple[Part, Worked]]:
+    def _done(self, parts: Sequence[SourcePart]) -> list[tuple[SourcePart, Worked]]:
         return [(part, self.worked[part.number]) for part in parts]
 
 
-def _times(part: Part) -> str:
+def _times(part: SourcePart) -> str:
     return f"{timestamp(part.start)} to {timestamp(part.end)}"
 
 

@@ -16,9 +16,9 @@ from skald_bridge.media.comparison import Intended, compare
 from skald_bridge.media.errors import BadMedia, Stalled, Unanswered, naming_full_disk
 from skald_bridge.media.held import held
 from skald_bridge.media.inputs import Source
-from skald_bridge.media.intake import Intake, Item, Resume
-from skald_bridge.media.recording import Gap, Recording, RecordingIndex, Segment, adopted, segment_name
-from skald_bridge.media.seen import Seen
+from skald_bridge.media.intake import Item, PacketIntake, Resume
+from skald_bridge.media.recording import Gap, RecordingIndex, RecordingResult, Segment, adopted, segment_name
+from skald_bridge.media.seen import PicturesSeen
 from skald_bridge.media.segmenting import Segmenter
 from skald_bridge.media.segments import SegmentWriter
 
@@ -64,9 +64,9 @@ class Recorder:
         seconds: float | None = None,
         give_up_after: float = 30.0,
         own_speed: bool = False,
-        on_change: Callable[[Recording, str], None] = lambda recording, text: None,
+        on_change: Callable[[RecordingResult, str], None] = lambda recording, text: None,
         on_segment: Callable[[Segment], None] = lambda segment: None,
-        on_picture: Callable[[Item, Intake], None] | None = None,
+        on_picture: Callable[[Item, PacketIntake], None] | None = None,
         timeout: float = READ_TIMEOUT,
         task: str = "",
     ) -> None:
@@ -76,7 +76,7 @@ class Recorder:
         ``on_segment`` of each segment once it is in the store, ``on_picture`` of each picture before it is
         written. ``task``: a later recorder of the same task and folder goes on with what this one has made.
         """
-        self.recording = Recording()
+        self.recording = RecordingResult()
         self.segment_seconds, self.seconds = segment_seconds, seconds
         self.own_speed = own_speed and source.path is not None
         self.live, self.on_picture = source.live, on_picture
@@ -90,7 +90,7 @@ class Recorder:
         self._lost: _Lost | None = None
         self._untold: Segment | None = None
 
-    def run(self) -> Recording:
+    def run(self) -> RecordingResult:
         """Record to the end. What is on its way when this is interrupted is closed and published.
 
         Raises:
@@ -131,7 +131,7 @@ class Recorder:
     def _sessions(self) -> None:
         pauses, stalls = waits(), 0
         while True:
-            seen = Seen(self._source.display, since=time.monotonic())
+            seen = PicturesSeen(self._source.display, since=time.monotonic())
             try:
                 self._session(seen)
                 return
@@ -157,7 +157,7 @@ class Recorder:
         often = f", {stalls} times in a row" if stalls >= STALLS else f" for {silent:.0f} s"
         return f"{lost.message}{often}; {len(self.recording.segments)} segments are safe"
 
-    def _missed(self, lost: Unanswered, seen: Seen) -> None:
+    def _missed(self, lost: Unanswered, seen: PicturesSeen) -> None:
         """A break: from here on pictures are missing, unless the source can be read again."""
         if not seen.pictures:
             return
@@ -165,11 +165,11 @@ class Recorder:
         if self.recording.resume is None:
             self._lost = _Lost(seen.taken(seen.last_at), lost.message)
 
-    def _session(self, seen: Seen) -> None:
+    def _session(self, seen: PicturesSeen) -> None:
         """One connection. A live source that just ends was lost."""
         resume = self.recording.resume
         with (
-            Intake(
+            PacketIntake(
                 self._source,
                 self.container,
                 timeout=self._timeout,
@@ -201,7 +201,7 @@ class Recorder:
             cut.finish()
             self._at_the_end(intake, seen)
 
-    def _at_the_end(self, intake: Intake, seen: Seen) -> None:
+    def _at_the_end(self, intake: PacketIntake, seen: PicturesSeen) -> None:
         if self.live:
             raise Unanswered(
                 f"input {self._source.display!r} stopped sending", remedy="Check the camera and the network."
@@ -220,7 +220,7 @@ class Recorder:
         """A picture is in a segment."""
         self._since = time.monotonic()
 
-    def back(self, seen: Seen) -> None:
+    def back(self, seen: PicturesSeen) -> None:
         """It is known when this connection's first picture was taken: the gap before it has a length."""
         lost, self._lost = self._lost, None
         if lost is None or not self.recording.segments:

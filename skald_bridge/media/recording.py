@@ -52,7 +52,7 @@ class Gap:
 
 
 @dataclass
-class Recording:
+class RecordingResult:
     """What a recording has made so far, in all its tries.
 
     ``reconnects`` counts the times a picture was lost; ``warnings``: what is not as it came in; ``resume`` and
@@ -92,10 +92,10 @@ class Recording:
         }
 
 
-def read(data: dict[str, Any]) -> Recording:
+def read(data: dict[str, Any]) -> RecordingResult:
     """The recording that an index holds; raises KeyError, TypeError where it is no index of ours."""
     resume = data.get("resume")
-    return Recording(
+    return RecordingResult(
         [Segment(**each) for each in data["segments"]],
         data["reconnects"],
         [Gap(**each) for each in data["gaps"]],
@@ -115,7 +115,7 @@ class RecordingIndex:
         self._due = 0.0
         self._started = _stamp(datetime.now(UTC))
 
-    def load(self) -> tuple[Recording, list[Segment]] | None:
+    def load(self) -> tuple[RecordingResult, list[Segment]] | None:
         """An unfinished recording of the same task, and those of its segments that no index had named yet."""
         if not self._task:
             return None
@@ -129,7 +129,9 @@ class RecordingIndex:
             return None
         return found, self._unnamed(found, str(data.get("started", "")))
 
-    def save(self, recording: Recording, scratch: Path, *, ended: bool = False, now: bool = True) -> None:
+    def save(
+        self, recording: RecordingResult, scratch: Path, *, ended: bool = False, now: bool = True
+    ) -> None:
         """Write it, whole; ``now=False``: only if that is not too often.
 
         Raises:
@@ -146,7 +148,7 @@ class RecordingIndex:
             self._store.publish(path, f"{self._folder}/{INDEX}")
         self._due = time.monotonic() + _WRITING * (time.monotonic() - began)
 
-    def _unnamed(self, known: Recording, started: str) -> list[Segment]:
+    def _unnamed(self, known: RecordingResult, started: str) -> list[Segment]:
         self._started = started
         names = {segment.name for segment in known.segments}
         found = []
@@ -172,7 +174,7 @@ def segment_name(folder: str, at: datetime, number: int, container: str) -> str:
     return f"{folder}/{_stamp(at)}Z-{number:05d}.{container}"
 
 
-def adopted(recording: Recording, found: list[Segment]) -> Recording:
+def adopted(recording: RecordingResult, found: list[Segment]) -> RecordingResult:
     """``recording`` and segments that were published before its index could say so, in their order."""
     if not found:
         return recording

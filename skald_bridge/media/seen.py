@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Seen:
+class PicturesSeen:
     """Counts since the last recorded picture. ``since``: monotonic, of the connection or that picture.
 
     ``pictures``: recorded over this connection; ``first_at`` and ``last_at``: when on its timeline.

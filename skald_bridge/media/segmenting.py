@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skald_bridge.media.decodable import closes
-from skald_bridge.media.intake import Intake, Item, Resume
-from skald_bridge.media.seen import Seen
+from skald_bridge.media.intake import Item, PacketIntake, Resume
+from skald_bridge.media.seen import PicturesSeen
 from skald_bridge.media.segments import SegmentWriter
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Segmenter:
     need the group before.
     """
 
-    def __init__(self, recorder: Recorder, intake: Intake, scratch: Path, seen: Seen) -> None:
+    def __init__(self, recorder: Recorder, intake: PacketIntake, scratch: Path, seen: PicturesSeen) -> None:
         self._recorder = recorder
         self._intake = intake
         self._scratch = scratch

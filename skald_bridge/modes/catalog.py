@@ -40,7 +40,7 @@ class Type:
         return attachments_parameter(self.flow.fn)[1]
 
 
-class Catalog:
+class TypeCatalog:
     """Types by name. This product's own are read only when a name is not found among the others."""
 
     def __init__(self) -> None:
@@ -154,9 +154,9 @@ def main_source(what: str) -> str:
     return str(Path(file).absolute())
 
 
-def catalog(imports: Sequence[str]) -> Catalog:
+def catalog(imports: Sequence[str]) -> TypeCatalog:
     """A catalog of what ``imports`` name: modules and files."""
-    made = Catalog()
+    made = TypeCatalog()
     for source in imports:
         made.read(source)
     return made

@@ -33,11 +33,11 @@ from skald_bridge.authoring.workers import TASK_ID_LABEL
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.installation.supervisor import Supervisor
 from skald_bridge.modes.deploying import deploy
-from skald_bridge.modes.jobs import Job
+from skald_bridge.modes.jobs import CheckedEntry
 from skald_bridge.modes.node import node, node_name, tell
 from skald_bridge.modes.policy import Track, ended, exit_code
 from skald_bridge.modes.server import prefect_api
-from skald_bridge.modes.stopping import Stop, stop_on_signals
+from skald_bridge.modes.stopping import StopSignal, stop_on_signals
 from skald_bridge.settings import Settings
 from skald_work_pools.messages import DEPLOYMENT_RESOURCE, RUN_RESOURCE
 from skald_work_pools.pages import runs_where, runs_with_ids
@@ -55,7 +55,7 @@ def edge_pool(settings: Settings) -> str:
     return settings.pool if "pool" in settings.model_fields_set else f"edge-{node_name(settings)}"
 
 
-def run_edge(settings: Settings, jobs: Sequence[Job]) -> int:
+def run_edge(settings: Settings, jobs: Sequence[CheckedEntry]) -> int:
     """Run until every entry has ended for good, or until a signal.
 
     Returns 1 when an entry failed for good, else 0.
@@ -74,7 +74,7 @@ def run_edge(settings: Settings, jobs: Sequence[Job]) -> int:
 
 class _Edge:
     def __init__(
-        self, jobs: Sequence[Job], deployments: dict[str, UUID], pool: str, running: Supervisor
+        self, jobs: Sequence[CheckedEntry], deployments: dict[str, UUID], pool: str, running: Supervisor
     ) -> None:
         self._node = running
         self._jobs = {job.entry.id: job for job in jobs}
@@ -84,7 +84,7 @@ class _Edge:
         self._wake = asyncio.Event()
         self._life = uuid4().hex
 
-    async def run(self, stop: Stop) -> list[Track]:
+    async def run(self, stop: StopSignal) -> list[Track]:
         loop = asyncio.get_running_loop()
         stop.on_stop(lambda: _call(loop, self._wake.set))
         keeping = asyncio.create_task(asyncio.to_thread(self._node.wait))
@@ -207,6 +207,6 @@ def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None
         loop.call_soon_threadsafe(function)
 
 
-def _digest(job: Job) -> str:
+def _digest(job: CheckedEntry) -> str:
     said: dict[str, Any] = {"class": job.type.name, "parameters": job.parameters()}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]

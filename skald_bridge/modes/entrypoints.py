@@ -1,7 +1,7 @@
 """``python -m skald_bridge.modes.entrypoints ENTRYPOINT…``: loads flows for good, where `prefect deploy` pretends.
 
 Prefect deploys a flow whose file cannot be imported from what its text says. This says why it cannot: a JSON
-object of ``Found`` a line on standard output, whatever the code prints goes to standard error.
+object of ``FoundFlow`` a line on standard output, whatever the code prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundFlow:
     """``flow`` is its name; ``error`` why there is none, at ``where``: FILE:LINE.
 
     ``needs`` are its task type's.
@@ -36,7 +36,7 @@ class Found:
     needs: dict[str, Any] = field(default_factory=dict)
 
 
-def examine(entrypoint: str) -> Found:
+def examine(entrypoint: str) -> FoundFlow:
     """Load the flow of an entrypoint, relative to the working folder."""
     from prefect.flows import load_flow_from_entrypoint
 
@@ -47,11 +47,11 @@ def examine(entrypoint: str) -> Found:
         except (Exception, SystemExit) as error:
             cause = getattr(error, "user_exc", None) or error
             text = " ".join(str(cause).split())
-            return Found(entrypoint, error=f"{type(cause).__name__}: {text}", where=place(cause))
+            return FoundFlow(entrypoint, error=f"{type(cause).__name__}: {text}", where=place(cause))
     said = [str(each.message) for each in heard if each.category is UserWarning]
     task_type = declared(flow)
     needs = task_type.needs.not_zero() if task_type is not None else {}
-    return Found(entrypoint, flow.name, warnings=said, needs=needs)
+    return FoundFlow(entrypoint, flow.name, warnings=said, needs=needs)
 
 
 def place(error: BaseException) -> str:

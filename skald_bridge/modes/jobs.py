@@ -12,12 +12,12 @@ from pydantic import BaseModel, ValidationError
 
 from skald_bridge.authoring.problems import describe
 from skald_bridge.domain.errors import InvalidInput, NotFound
-from skald_bridge.modes.catalog import Catalog, Type
+from skald_bridge.modes.catalog import Type, TypeCatalog
 from skald_bridge.wire.skalds_yaml import Entry, parse
 
 
 @dataclass(frozen=True)
-class Job:
+class CheckedEntry:
     """An entry whose class is known and whose attachments are valid."""
 
     entry: Entry
@@ -52,7 +52,7 @@ def read_entries(path: Path | None) -> list[Entry]:
     return parse(text, str(path))
 
 
-def checked(entries: Sequence[Entry], catalog: Catalog, source: Path | None) -> list[Job]:
+def checked(entries: Sequence[Entry], catalog: TypeCatalog, source: Path | None) -> list[CheckedEntry]:
     """Every entry as a job; the first wrong one is the error.
 
     Raises:
@@ -61,7 +61,7 @@ def checked(entries: Sequence[Entry], catalog: Catalog, source: Path | None) -> 
     return [_checked(entry, catalog, source) for entry in entries]
 
 
-def _checked(entry: Entry, catalog: Catalog, source: Path | None) -> Job:
+def _checked(entry: Entry, catalog: TypeCatalog, source: Path | None) -> CheckedEntry:
     label = f"{source}: entry {entry.id}"
     found = catalog.find(entry.class_name)
     if found is None:
@@ -73,7 +73,7 @@ def _checked(entry: Entry, catalog: Catalog, source: Path | None) -> Job:
             "Give the file that has it: --import FILE.py, SKALD_IMPORT=FILE.py, or register_task_worker(…).",
         )
     try:
-        return Job(entry, found, found.model.model_validate(entry.attachments))
+        return CheckedEntry(entry, found, found.model.model_validate(entry.attachments))
     except ValidationError as error:
         raise InvalidInput(
             f"{label}, attachments of {entry.class_name}: {describe(error, found.model)}.",

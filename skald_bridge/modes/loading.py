@@ -18,7 +18,7 @@ from typing import Any
 from skald_bridge.domain.errors import InvalidInput
 
 
-class Loaded(BaseException):
+class ScriptReady(BaseException):
     """The script has reached its ``run()``: everything it offers is known."""
 
 
@@ -75,7 +75,7 @@ def _file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Loaded:
+    except ScriptReady:
         pass
     except BaseException:
         del sys.modules[name]

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from skald_bridge.installation.parts import node_part
-from skald_bridge.installation.supervisor import Change, Supervisor
-from skald_bridge.modes.catalog import Catalog
+from skald_bridge.installation.supervisor import PartChange, Supervisor
+from skald_bridge.modes.catalog import TypeCatalog
 from skald_bridge.modes.deploying import deploy
 from skald_bridge.modes.server import prefect_api
-from skald_bridge.modes.stopping import Stop, stop_on_signals
+from skald_bridge.modes.stopping import StopSignal, stop_on_signals
 from skald_bridge.settings import Settings
 from skald_bridge.settings.file import as_environment
 
@@ -26,7 +26,7 @@ def node_name(settings: Settings) -> str:
     return settings.skald_id or socket.gethostname()
 
 
-def run_node(settings: Settings, catalog: Catalog) -> int:
+def run_node(settings: Settings, catalog: TypeCatalog) -> int:
     """Serve until a signal; 0 then.
 
     Raises:
@@ -42,7 +42,7 @@ def run_node(settings: Settings, catalog: Catalog) -> int:
 
 
 @contextmanager
-def node(settings: Settings, url: str, pool: str, stop: Stop) -> Iterator[Supervisor]:
+def node(settings: Settings, url: str, pool: str, stop: StopSignal) -> Iterator[Supervisor]:
     """A node process on ``pool``, ready, and kept alive until the block ends or a stop is asked for."""
     home = settings.home.absolute()
     limit = ["--limit", str(settings.limit)] if settings.limit else []
@@ -64,6 +64,6 @@ def node(settings: Settings, url: str, pool: str, stop: Stop) -> Iterator[Superv
         yield supervisor
 
 
-def tell(change: Change) -> None:
+def tell(change: PartChange) -> None:
     level = logging.WARNING if change.what in ("ended", "restarting") else logging.INFO
     _log.log(level, "%s %s%s", change.part, change.what, f" ({change.detail})" if change.detail else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from skald_bridge.modes.catalog import Catalog, catalog
+from skald_bridge.modes.catalog import TypeCatalog, catalog
 from skald_bridge.settings import Settings
 
 
@@ -14,7 +14,7 @@ class Options:
     """``settings`` say the mode and the file; ``catalog`` holds the task types it may use."""
 
     settings: Settings
-    catalog: Catalog = field(default_factory=Catalog)
+    catalog: TypeCatalog = field(default_factory=TypeCatalog)
 
 
 def options(settings: Settings, imports: Sequence[str] = ()) -> Options:

@@ -22,7 +22,7 @@ _FILE_OF_OURS = re.compile(r"^flows/(\w+)\.py:(\w+)$")
 
 
 @dataclass(frozen=True)
-class Entry:
+class DeploymentEntry:
     """One deployment; fields are empty where the file does not say them, or says them by a template."""
 
     name: str
@@ -35,7 +35,7 @@ class Entry:
     """Among the file's deployments."""
 
 
-def entries(data: object, file: str) -> list[Entry]:
+def entries(data: object, file: str) -> list[DeploymentEntry]:
     """The deployments of a prefect.yaml's content.
 
     Raises:
@@ -47,7 +47,7 @@ def entries(data: object, file: str) -> list[Entry]:
     return [_entry(each, file, number) for number, each in enumerate(found, 1)]
 
 
-def chosen(all_of: Sequence[Entry], names: Sequence[str]) -> list[Entry]:
+def chosen(all_of: Sequence[DeploymentEntry], names: Sequence[str]) -> list[DeploymentEntry]:
     """Those that ``names`` name, as Prefect understands them: NAME, FLOW/NAME, with ``*``; all without any.
 
     Raises:
@@ -63,7 +63,7 @@ def chosen(all_of: Sequence[Entry], names: Sequence[str]) -> list[Entry]:
     return [entry for entry in all_of if not names or any(fnmatchcase(entry.name, each) for each in patterns)]
 
 
-def ignored(entry: Entry, known: Sequence[str] | None) -> list[str]:
+def ignored(entry: DeploymentEntry, known: Sequence[str] | None) -> list[str]:
     """What the entry says that would go unheard; ``known`` are its pool's job variables, ``None``: not judged."""
     found = list(entry.misplaced)
     if known is not None:
@@ -81,7 +81,7 @@ def as_installed(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def for_kubernetes(
-    wanted: Sequence[Entry],
+    wanted: Sequence[DeploymentEntry],
     declared: Mapping[str, Mapping[str, Any]],
     templates: Mapping[str, Mapping[str, Any]],
 ) -> dict[int, dict[str, Any]]:
@@ -130,7 +130,7 @@ def with_job_variables(data: Mapping[str, Any], variables: Mapping[int, Mapping[
     }
 
 
-def _entry(given: object, file: str, number: int) -> Entry:
+def _entry(given: object, file: str, number: int) -> DeploymentEntry:
     if not isinstance(given, Mapping):
         raise InvalidInput(
             f"{file}: deployment {number} is no mapping.", remedy="Write `- name: NAME` and what follows."
@@ -143,7 +143,7 @@ def _entry(given: object, file: str, number: int) -> Entry:
         )
     pool = pool or {}
     variables = pool.get("job_variables")
-    return Entry(
+    return DeploymentEntry(
         str(given.get("name") or number),
         _plain(given.get("entrypoint")),
         _plain(pool.get("name")),

@@ -13,7 +13,7 @@ from skald_bridge.installation.embedded import HOST, api_url
 from skald_bridge.installation.parts import SKALD, our_environment
 from skald_bridge.installation.ports_in_use import check_free
 from skald_bridge.installation.running import check_server, running_up
-from skald_bridge.installation.supervisor import Change, Part, Supervisor
+from skald_bridge.installation.supervisor import Part, PartChange, Supervisor
 from skald_bridge.settings import Settings
 from skald_bridge.settings.file import as_environment
 
@@ -21,7 +21,7 @@ _SERVER_WITHIN = 240.0
 
 
 @contextmanager
-def prefect_api(settings: Settings, tell: Callable[[Change], None]) -> Iterator[str]:
+def prefect_api(settings: Settings, tell: Callable[[PartChange], None]) -> Iterator[str]:
     """The API's URL, which this process's Prefect uses from now on. An own server ends with the block.
 
     Raises:

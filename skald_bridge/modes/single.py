@@ -17,14 +17,14 @@ from prefect.exceptions import TerminationSignal
 
 from skald_bridge.authoring.workers import TASK_ID_LABEL
 from skald_bridge.modes.alive import alive_file
-from skald_bridge.modes.jobs import Job
+from skald_bridge.modes.jobs import CheckedEntry
 from skald_bridge.modes.offline import offline_api
 
 _log = logging.getLogger("skald.single")
 FAILED = 1
 
 
-def run_single(job: Job, alive: Path | None = None) -> int:
+def run_single(job: CheckedEntry, alive: Path | None = None) -> int:
     """Run a job to its end: 0 completed, 1 failed, 128 + the number of the signal that ended it.
 
     ``alive`` is a file to be touched meanwhile.

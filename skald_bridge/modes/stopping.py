@@ -11,7 +11,7 @@ from types import FrameType
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class Stop:
+class StopSignal:
     """Set once the process is told to stop; ``on_stop`` callbacks are called then, or at once."""
 
     def __init__(self) -> None:
@@ -34,9 +34,9 @@ class Stop:
 
 
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[Stop]:
+def stop_on_signals() -> Iterator[StopSignal]:
     """Main thread only."""
-    stop = Stop()
+    stop = StopSignal()
 
     def ask(_: int, __: FrameType | None) -> None:
         stop.ask()

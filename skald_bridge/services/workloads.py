@@ -17,7 +17,7 @@ from skald_bridge.wire.manifests import (
     workload_name,
 )
 from skald_bridge.wire.pods import Json
-from skald_bridge.wire.rollout import Progress, Row, difference, progress, row, waits_for
+from skald_bridge.wire.rollout import RolloutProgress, Row, difference, progress, row, waits_for
 
 _PERIOD = 0.5
 _WORKLOADS = ("Deployment", "Job", "CronJob")
@@ -25,7 +25,7 @@ _BESIDE = ("PodDisruptionBudget", *_WORKLOADS)
 
 
 @dataclass(frozen=True)
-class Change:
+class WorkloadChange:
     """``action`` is created, changed, unchanged or removed; ``diff`` is empty for the last two."""
 
     kind: str
@@ -34,25 +34,30 @@ class Change:
     diff: str = ""
 
 
-def plan(cluster: Cluster, workload: Workload, *, force: bool = False) -> list[Change]:
+def plan(cluster: Cluster, workload: Workload, *, force: bool = False) -> list[WorkloadChange]:
     """What ``apply`` would do, by the cluster's own word; nothing is changed.
 
     Raises:
         Denied, Unavailable: the cluster does not let us, or does not answer.
         InvalidInput, Rejected: it does not take an object as it is.
     """
-    made: list[Change] = []
+    made: list[WorkloadChange] = []
     for manifest in workload.manifests:
         kind, name = manifest["kind"], manifest["metadata"]["name"]
         live = cluster.get(kind, name)
         diff = difference(live, cluster.apply(manifest, dry_run=True, force=force))
         action = "created" if live is None else "changed" if diff else "unchanged"
-        made.append(Change(kind, name, action, diff))
-    return [*made, *(Change(kind, name, "removed") for kind, name in _left_over(cluster, workload))]
+        made.append(WorkloadChange(kind, name, action, diff))
+    return [*made, *(WorkloadChange(kind, name, "removed") for kind, name in _left_over(cluster, workload))]
 
 
 def apply(
-    cluster: Cluster, workload: Workload, changes: Sequence[Change], seconds: float, *, force: bool = False
+    cluster: Cluster,
+    workload: Workload,
+    changes: Sequence[WorkloadChange],
+    seconds: float,
+    *,
+    force: bool = False,
 ) -> None:
     """Make it so: what is to be removed goes first, with its pods, so that a task is never at work twice.
 
@@ -74,10 +79,10 @@ def apply(
 
 def wait(
     cluster: Cluster, workload: Workload, seconds: float, report: Callable[[str], None] = lambda _: None
-) -> Progress:
+) -> RolloutProgress:
     """Until the task's pod is ready, or cannot become so; ``report`` hears each new state.
 
-    A ``Progress`` that is neither done nor failed says where it stood after ``seconds``; a cluster that does not
+    A ``RolloutProgress`` that is neither done nor failed says where it stood after ``seconds``; a cluster that does not
     answer meanwhile is waited for too.
 
     Raises:
@@ -94,17 +99,17 @@ def wait(
         time.sleep(_PERIOD)
 
 
-def _seen(cluster: Cluster, workload: Workload) -> Progress:
+def _seen(cluster: Cluster, workload: Workload) -> RolloutProgress:
     name = workload_name(workload.name)
     try:
         live = cluster.get(workload.kind, name)
         if live is None:
-            return Progress("removed meanwhile", failed=True, remedy="Apply it again.")
+            return RolloutProgress("removed meanwhile", failed=True, remedy="Apply it again.")
         return progress(workload.name, live, cluster.list("Pod", f"app={name}"))
     except Denied:
         raise
     except Unavailable as error:
-        return Progress(error.message)
+        return RolloutProgress(error.message)
 
 
 def listed(cluster: Cluster) -> list[Row]:
@@ -120,7 +125,7 @@ def listed(cluster: Cluster) -> list[Row]:
     return sorted(rows, key=lambda each: (each.name, each.kind))
 
 
-def delete(cluster: Cluster, task: str, seconds: float) -> tuple[list[Change], bool]:
+def delete(cluster: Cluster, task: str, seconds: float) -> tuple[list[WorkloadChange], bool]:
     """Remove what there is of a task; whether its pods are gone within ``seconds``.
 
     Raises:
@@ -128,7 +133,7 @@ def delete(cluster: Cluster, task: str, seconds: float) -> tuple[list[Change], b
     """
     name = resource_name(task)
     whole = [*((kind, workload_name(name)) for kind in _BESIDE), ("ConfigMap", config_map_name(name))]
-    removed = [Change(kind, each, "removed") for kind, each in whole if cluster.delete(kind, each)]
+    removed = [WorkloadChange(kind, each, "removed") for kind, each in whole if cluster.delete(kind, each)]
     if not removed:
         raise NotFound(
             f"There is no task {task} in the namespace {cluster.namespace}.",
@@ -157,14 +162,14 @@ def _left_over(cluster: Cluster, workload: Workload) -> list[tuple[str, str]]:
     return [(kind, name) for kind, live in found if live is not None and _ours(live)]
 
 
-def _ended(cluster: Cluster, removed: Sequence[Change], name: str, seconds: float) -> bool:
+def _ended(cluster: Cluster, removed: Sequence[WorkloadChange], name: str, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while not (gone := _gone(cluster, removed, workload_name(name))) and time.monotonic() < deadline:
         time.sleep(_PERIOD)
     return gone
 
 
-def _gone(cluster: Cluster, removed: Sequence[Change], app: str) -> bool:
+def _gone(cluster: Cluster, removed: Sequence[WorkloadChange], app: str) -> bool:
     return not cluster.list("Pod", f"app={app}") and not any(
         cluster.get(each.kind, each.name) for each in removed
     )

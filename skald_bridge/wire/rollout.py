@@ -24,7 +24,7 @@ _SERVERS_OWN = ("managedFields", "resourceVersion", "generation", "uid", "creati
 
 
 @dataclass(frozen=True)
-class Progress:
+class RolloutProgress:
     """``text`` says where it stands, on one line; ``remedy`` is there when it has failed."""
 
     text: str
@@ -42,11 +42,11 @@ class Row:
     task: str | None
     class_name: str | None
     image: str
-    progress: Progress
+    progress: RolloutProgress
     created: str
 
 
-def progress(task: str, live: Json, pods: Sequence[Json]) -> Progress:
+def progress(task: str, live: Json, pods: Sequence[Json]) -> RolloutProgress:
     """Where a Deployment, Job or CronJob stands, by itself and its pods."""
     pods = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
     match live["kind"]:
@@ -58,7 +58,7 @@ def progress(task: str, live: Json, pods: Sequence[Json]) -> Progress:
             spec = live["spec"]
             last = live.get("status", {}).get("lastScheduleTime")
             shown = "suspended" if spec.get("suspend") else f"scheduled {spec['schedule']}"
-            return Progress(f"{shown}, last {last}" if last else shown, done=True)
+            return RolloutProgress(f"{shown}, last {last}" if last else shown, done=True)
 
 
 def row(live: Json, pods: Sequence[Json]) -> Row:
@@ -96,43 +96,43 @@ def _written(manifest: Json) -> Json:
     return kept
 
 
-def _deployment(task: str, live: Json, pods: Sequence[Json]) -> Progress:
+def _deployment(task: str, live: Json, pods: Sequence[Json]) -> RolloutProgress:
     status = live.get("status") or {}
     wanted = live["spec"].get("replicas", 1)
     if status.get("observedGeneration", 0) < live["metadata"]["generation"]:
-        return Progress("waiting for the cluster to take notice")
+        return RolloutProgress("waiting for the cluster to take notice")
     updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
     counted = f"{available} of {wanted} ready"
     if updated == available == status.get("replicas", 0) == wanted:
-        return Progress(counted, done=True)
+        return RolloutProgress(counted, done=True)
     # Until there are updated pods, those seen are the old ones; theirs is no trouble of the new ones.
     if updated and (stuck := _stuck(task, pods)):
         return stuck
     for condition in status.get("conditions") or ():
         if (condition["type"], condition["status"]) == ("ReplicaFailure", "True"):
-            return Progress(
+            return RolloutProgress(
                 f"no pod can be made: {condition.get('message', condition.get('reason'))}",
                 failed=True,
                 remedy="The cluster's message says what does not fit; change it, then apply again.",
             )
         if condition.get("reason") == "ProgressDeadlineExceeded":
-            return Progress(
+            return RolloutProgress(
                 _waiting(pods) or counted,
                 failed=True,
                 remedy=f"See skald k8s logs {task} and kubectl describe pods.",
             )
-    return Progress(f"{counted}; {waiting}" if (waiting := _waiting(pods)) else counted)
+    return RolloutProgress(f"{counted}; {waiting}" if (waiting := _waiting(pods)) else counted)
 
 
-def _job(task: str, live: Json, pods: Sequence[Json]) -> Progress:
+def _job(task: str, live: Json, pods: Sequence[Json]) -> RolloutProgress:
     status = live.get("status") or {}
     for condition in status.get("conditions") or ():
         if condition["status"] != "True":
             continue
         if condition["type"] == "Complete":
-            return Progress("completed", done=True)
+            return RolloutProgress("completed", done=True)
         if condition["type"] == "Failed":
-            return Progress(
+            return RolloutProgress(
                 f"failed: {condition.get('message', condition.get('reason'))}",
                 failed=True,
                 remedy=f"Read why: skald k8s logs {task}",
@@ -140,18 +140,18 @@ def _job(task: str, live: Json, pods: Sequence[Json]) -> Progress:
     if stuck := _stuck(task, pods):
         return stuck
     if status.get("ready"):
-        return Progress("running", done=True)
-    return Progress(_waiting(pods) or "waiting for a pod")
+        return RolloutProgress("running", done=True)
+    return RolloutProgress(_waiting(pods) or "waiting for a pod")
 
 
-def _stuck(task: str, pods: Sequence[Json]) -> Progress | None:
+def _stuck(task: str, pods: Sequence[Json]) -> RolloutProgress | None:
     for pod in pods:
         name = pod["metadata"]["name"]
         for reason, message in _waits(pod):
             if reason in _HOPELESS:
                 remedy = _HOPELESS[reason].format(task=task, pod=name)
                 text = f"{reason}: {message}" if message else reason
-                return Progress(f"pod {name}: {text}", failed=True, remedy=remedy)
+                return RolloutProgress(f"pod {name}: {text}", failed=True, remedy=remedy)
     return None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from skald_bridge.adapters.sqlite_file import SqliteFile
 from skald_bridge.domain.lifecycle import StateType
-from skald_bridge.domain.retention import READS, Feed
+from skald_bridge.domain.retention import READS, RelayFeed
 from skald_bridge.wire.skalds import document_json, record_json
 from tests.contract.records import document, record, task_id
 
@@ -69,7 +69,12 @@ async def fill(path: Path, records: int, now: datetime) -> None:
     connection.execute(
         _DOCUMENTS, {"ending": f"{len(LIFE) - 1:02}", "sequence": len(LIFE), "body": json.dumps(body)}
     )
-    newest = {Feed.JOURNAL: tasks * len(LIFE), Feed.CHANGES: tasks, Feed.REVISED: tasks, Feed.RECORDINGS: 0}
+    newest = {
+        RelayFeed.JOURNAL: tasks * len(LIFE),
+        RelayFeed.CHANGES: tasks,
+        RelayFeed.REVISED: tasks,
+        RelayFeed.RECORDINGS: 0,
+    }
     connection.executemany(
         "INSERT INTO delivered VALUES (?, ?)", [(relay, newest[feed]) for relay, feed in READS.items()]
     )

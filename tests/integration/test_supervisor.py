@@ -16,7 +16,7 @@ import pytest
 
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.installation.restarts import RestartPolicy
-from skald_bridge.installation.supervisor import Change, Part, Supervisor
+from skald_bridge.installation.supervisor import Part, PartChange, Supervisor
 from skald_bridge.logs import Rotation, rotate
 from tests.services.poll import until
 
@@ -46,7 +46,7 @@ def alive(pid: int) -> bool:
 
 
 def test_parts_start_in_order_and_end_in_the_reverse_order(tmp_path: Path) -> None:
-    told: list[Change] = []
+    told: list[PartChange] = []
     parts = [Part("first", SLEEP), Part("second", SLEEP)]
     with Supervisor(parts, tmp_path, tell=told.append) as supervisor:
         pids = supervisor.pids()
@@ -76,13 +76,13 @@ def test_a_part_waits_until_the_one_before_is_ready(tmp_path: Path) -> None:
 
 
 def test_a_killed_part_is_started_again(tmp_path: Path) -> None:
-    told: list[Change] = []
+    told: list[PartChange] = []
     with Supervisor([Part("part", SLEEP)], tmp_path, tell=told.append) as supervisor:
         before = supervisor.pids()["part"]
         os.kill(before, signal.SIGKILL)
         until(lambda: supervisor.pids().get("part", before) != before, 20, "a new process")
-    assert Change("part", "ended", "was ended by SIGKILL") in told
-    assert Change("part", "restarting", f"in 0.5 s; log: {tmp_path / 'part.log'}") in told
+    assert PartChange("part", "ended", "was ended by SIGKILL") in told
+    assert PartChange("part", "restarting", f"in 0.5 s; log: {tmp_path / 'part.log'}") in told
 
 
 def test_a_crash_loop_ends_all_and_shows_the_last_lines(tmp_path: Path) -> None:
@@ -106,12 +106,12 @@ def test_a_part_that_never_becomes_ready_counts_as_ended(tmp_path: Path) -> None
 
 
 def test_a_part_that_ignores_sigterm_is_killed_after_its_grace(tmp_path: Path) -> None:
-    told: list[Change] = []
+    told: list[PartChange] = []
     part = Part("deaf", STUBBORN, ready=lambda: "deaf" in (tmp_path / "deaf.log").read_text(), grace=0.5)
     with Supervisor([part], tmp_path, tell=told.append) as supervisor:
         pid = supervisor.pids()["deaf"]
     assert not alive(pid)
-    assert told[-1] == Change("deaf", "stopped", "killed, its grace was over")
+    assert told[-1] == PartChange("deaf", "stopped", "killed, its grace was over")
 
 
 def test_an_unknown_command_says_so_in_its_log(tmp_path: Path) -> None:

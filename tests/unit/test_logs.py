@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from skald_bridge.domain.errors import Unavailable
-from skald_bridge.logs import LIBRARIES, OURS, JsonLines, Lines, RotatingFile, Rotation, configure, tail
+from skald_bridge.logs import (
+    LIBRARIES,
+    OURS,
+    JsonLines,
+    LineFormatter,
+    RotatingFile,
+    Rotation,
+    configure,
+    tail,
+)
 
 NAMES = (*OURS, *LIBRARIES, "prefect", "")
 
@@ -151,7 +160,7 @@ def test_tail_of_a_file_and_of_none(tmp_path: Path) -> None:
     assert tail(tmp_path / "none", 2) == []
 
 
-@pytest.mark.parametrize("made", [Lines(), JsonLines()])
+@pytest.mark.parametrize("made", [LineFormatter(), JsonLines()])
 def test_half_a_surrogate_pair_can_be_written(made: logging.Formatter) -> None:
     record = logging.LogRecord("skald", logging.WARNING, __file__, 1, "task %s ended", ("\ud800",), None)
     assert made.format(record).encode()

@@ -9,7 +9,7 @@ import pytest
 
 from skald_bridge.domain.errors import Unavailable
 from skald_bridge.installation.restarts import RestartPolicy
-from skald_bridge.installation.supervisor import Change, Part, Supervisor
+from skald_bridge.installation.supervisor import Part, PartChange, Supervisor
 
 HASTY = RestartPolicy(first=0.01, unready=3)
 FULL_DISK = "import sys; print('sqlite3.OperationalError: database or disk is full'); sys.exit(1)"
@@ -20,7 +20,7 @@ def part(code: str, **more: object) -> Part:
 
 
 def test_futile_starts_end_with_cause_log_and_remedy(tmp_path: Path) -> None:
-    told: list[Change] = []
+    told: list[PartChange] = []
     with (
         pytest.raises(Unavailable) as caught,
         Supervisor([part(FULL_DISK)], tmp_path, tell=told.append, policy=HASTY),
@@ -46,7 +46,7 @@ def test_an_exit_code_that_says_so_is_final(tmp_path: Path) -> None:
 
 
 def test_who_waits_is_told_what_for(tmp_path: Path) -> None:
-    told: list[Change] = []
+    told: list[PartChange] = []
     slow = part("import time; time.sleep(60)", ready_within=3.0, waits_for="its API does not answer yet")
     with (
         pytest.raises(Unavailable),

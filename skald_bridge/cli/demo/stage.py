@@ -16,7 +16,7 @@ from skald_bridge.domain.errors import SkaldError
 from skald_bridge.installation.bundled import flows_root
 from skald_bridge.installation.embedded import HOST, api_url
 from skald_bridge.installation.parts import bridge_part, linked, node_part, our_environment, server_part
-from skald_bridge.installation.supervisor import Change, Supervisor
+from skald_bridge.installation.supervisor import PartChange, Supervisor
 
 POOLS = ("cpu", "gpu")
 NODES = ("north", "south")
@@ -56,7 +56,7 @@ def stage(home: Path, port: int, tell: Callable[[str], None]) -> Iterator[Stage]
     base = dict(os.environ)
     logs = home / "logs"
 
-    def told(change: Change) -> None:
+    def told(change: PartChange) -> None:
         if change.what in ("ended", "restarting"):
             tell(f"{change.part} {change.what} {change.detail}".rstrip())
 

@@ -11,13 +11,15 @@ from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.media.errors import BadMedia
 from skald_bridge.media.inputs import local_source
 from skald_bridge.media.recorder import Recorder
-from skald_bridge.media.recording import Recording
+from skald_bridge.media.recording import RecordingResult
 from tests.services.encoded import REORDERED, Decoded, S, T, X, decoded, encode
 
 FRAMES = [round(index * 0.04, 3) for index in range(100)]
 
 
-def recorded(path: Path, store: MediaStore, container="mp4", **options) -> tuple[Recording, list[Decoded]]:
+def recorded(
+    path: Path, store: MediaStore, container="mp4", **options
+) -> tuple[RecordingResult, list[Decoded]]:
     recorder = Recorder(
         local_source(path), store, "x", segment_seconds=lambda: 60, container=container, **options
     )

@@ -13,7 +13,7 @@ from prefect.states import Completed, Running
 
 from skald_bridge.installation.supervisor import Supervisor
 from skald_bridge.modes.edge import ENTRY_LABEL, _digest, _Edge
-from skald_bridge.modes.jobs import Job
+from skald_bridge.modes.jobs import CheckedEntry
 from tests.services import runs
 from tests.services.crowd import copy_runs, opened
 from tests.services.prefect_server import PrefectServer
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.server
 ENTRIES = 450
 
 
-def jobs(class_name: str) -> list[Job]:
+def jobs(class_name: str) -> list[CheckedEntry]:
     def one(number: int) -> Any:
         entry = SimpleNamespace(id=f"entry-{number}", is_persistent=False)
         kind = SimpleNamespace(name=class_name)
@@ -30,7 +30,7 @@ def jobs(class_name: str) -> list[Job]:
             entry=entry, type=kind, parameters=lambda: {"attachments": {"inputUrl": entry.id}}
         )
 
-    return cast(list[Job], [one(number) for number in range(ENTRIES)])
+    return cast(list[CheckedEntry], [one(number) for number in range(ENTRIES)])
 
 
 async def left_behind(client: PrefectClient, server: PrefectServer, made: runs.Deployed) -> list[str]:
@@ -40,7 +40,7 @@ async def left_behind(client: PrefectClient, server: PrefectServer, made: runs.D
     return [str(first), *copy_runs(server, str(first), ENTRIES - 1)]
 
 
-def label(server: PrefectServer, found: list[str], given: list[Job]) -> None:
+def label(server: PrefectServer, found: list[str], given: list[CheckedEntry]) -> None:
     sql = "UPDATE flow_run SET labels = json_object('skald.task-id', ?, ?, ?) WHERE id = ?"
     with opened(server) as database:
         for run, job in zip(found, given, strict=True):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from skald_bridge.api.connections import Limits, Seldom, connection_limit
+from skald_bridge.api.connections import ConnectionLimits, Seldom, connection_limit
 from skald_bridge.api.server import listening_socket, serving
 from tests.services.poll import auntil
 
@@ -102,7 +102,9 @@ async def served(
     app = App(asyncio.Event())
     async with AsyncExitStack() as stack:
         bound = listening_socket("127.0.0.1", 0)
-        await stack.enter_async_context(serving(app, bound, Limits(connections, head, body, reading)))
+        await stack.enter_async_context(
+            serving(app, bound, ConnectionLimits(connections, head, body, reading))
+        )
         made = Served(app, bound.getsockname()[1], stack)
         yield made
         app.go.set()
@@ -122,7 +124,7 @@ def many_descriptors() -> Iterator[None]:
 )
 def test_the_duties_keep_half_of_the_descriptors(descriptors: int, limit: int) -> None:
     assert connection_limit(descriptors) == limit
-    assert 1 <= Limits(limit).backlog <= 128
+    assert 1 <= ConnectionLimits(limit).backlog <= 128
 
 
 @pytest.mark.parametrize(

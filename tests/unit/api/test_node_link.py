@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from skald_bridge.adapters.clock import SystemClock
 from skald_bridge.api.access import Access
-from skald_bridge.api.connections import Limits
+from skald_bridge.api.connections import ConnectionLimits
 from skald_bridge.api.guard import Guard
 from skald_bridge.api.metrics import Requests
 from skald_bridge.api.node_link import NodeLinks
@@ -49,7 +49,7 @@ async def bridge(access: Access = LOCAL, most: int = 10, connections: int = 100)
     app.add_middleware(partial(NodeLinks, nodes=linked.nodes, answers=linked.dispatch, every=3.0, most=most))
     app.add_middleware(Guard, access=access, requests=Requests())
     bound = listening_socket("127.0.0.1", 0)
-    async with serving(app, bound, Limits(connections), None, {PATH}):
+    async with serving(app, bound, ConnectionLimits(connections), None, {PATH}):
         yield Bridge(bound.getsockname()[1], linked)
 
 

@@ -14,7 +14,7 @@ from prefect import flow
 from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
 from skald_bridge.authoring import all_recorded, recorded, recordings
-from skald_bridge.authoring.recordings import Told, _Writer, told
+from skald_bridge.authoring.recordings import Payload, _Writer, told
 from skald_bridge.domain.errors import InvalidInput
 from skald_bridge.modes.offline import offline_api
 from tests.services.runs import talking_to
@@ -22,7 +22,7 @@ from tests.services.runs import talking_to
 START = datetime(2026, 1, 1, 13, tzinfo=timezone(timedelta(hours=1)))
 
 
-def nth(number: int) -> Told:
+def nth(number: int) -> Payload:
     return told(f"{number}.mp4", START, 2.0, "h264", 10)
 
 
@@ -35,7 +35,7 @@ class Prefect:
         monkeypatch.setattr(_Writer, "_write", lambda _, made: self.write(made))
         monkeypatch.setattr(recordings, "FIRST_PAUSE", 0.01)
 
-    def write(self, made: Told) -> None:
+    def write(self, made: Payload) -> None:
         assert self.open.wait(30)
         if self.errors:
             raise self.errors.pop(0)

@@ -22,7 +22,7 @@ from skald_bridge.adapters.sqlite_retention import SqliteRetention
 from skald_bridge.domain.ids import TaskId
 from skald_bridge.domain.lifecycle import StateType
 from skald_bridge.domain.recordings import Recording
-from skald_bridge.domain.retention import READS, RECORDINGS, Feed
+from skald_bridge.domain.retention import READS, RECORDINGS, RelayFeed
 from skald_bridge.services.retention import BEGIN_SECONDS, PERIOD, Retention
 from tests.contract.records import AT, document, record, task_id
 
@@ -89,10 +89,10 @@ class Stage:
     async def told(self, *relays: str) -> None:
         """All there is is delivered by these."""
         newest = {
-            Feed.JOURNAL: (await self.journal.tail(1))[-1][0],
-            Feed.CHANGES: await self.archive.newest(),
-            Feed.REVISED: await self.archive.newest(),
-            Feed.RECORDINGS: 1000,
+            RelayFeed.JOURNAL: (await self.journal.tail(1))[-1][0],
+            RelayFeed.CHANGES: await self.archive.newest(),
+            RelayFeed.REVISED: await self.archive.newest(),
+            RelayFeed.RECORDINGS: 1000,
         }
         for relay in relays:
             await self.positions.save(relay, newest[READS[relay]])

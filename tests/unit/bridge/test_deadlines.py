@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from skald_bridge.domain.deadlines import End, LatePolicy, Stop, late
+from skald_bridge.domain.deadlines import CancelOverdue, End, LatePolicy, late
 from skald_bridge.domain.facts import State, Task
 from skald_bridge.domain.ids import StateId, TaskId
 from skald_bridge.domain.lifecycle import StateType
@@ -28,8 +28,8 @@ PERSISTENT = {"skald.persistent": True}
     [
         (LatePolicy.FAIL, StateType.SCHEDULED, End),
         (LatePolicy.CANCEL, StateType.SCHEDULED, End),
-        (LatePolicy.FAIL, StateType.RUNNING, Stop),
-        (LatePolicy.CANCEL, StateType.PAUSED, Stop),
+        (LatePolicy.FAIL, StateType.RUNNING, CancelOverdue),
+        (LatePolicy.CANCEL, StateType.PAUSED, CancelOverdue),
         (LatePolicy.FAIL, StateType.PENDING, None),
         (LatePolicy.FAIL, StateType.CANCELLING, None),
         (LatePolicy.FAIL, StateType.COMPLETED, None),
@@ -53,7 +53,7 @@ def test_only_a_deadline_that_was_given_and_is_over_counts() -> None:
 
 
 def test_a_persistent_task_must_start_in_time_and_may_go_on() -> None:
-    def verdict(type_: StateType, attempt: int) -> End | Stop | None:
+    def verdict(type_: StateType, attempt: int) -> End | CancelOverdue | None:
         return late(task(type_, attempt=attempt, deadline=PAST, **PERSISTENT), LatePolicy.FAIL, NOW)
 
     assert isinstance(verdict(StateType.SCHEDULED, 0), End)

@@ -20,7 +20,7 @@ from skald_bridge.domain.retention import (
     RECORDINGS,
     SWEPT_AGAIN,
     Delivered,
-    Feed,
+    RelayFeed,
     delivered,
     ended_before,
 )
@@ -187,10 +187,10 @@ async def test_every_relay_reads_what_is_known_of_it() -> None:
     stored: Any = Mock()
     stored.load = AsyncMock(return_value=0)
     feeds = {
-        Feed.JOURNAL: ("read", "skim"),
-        Feed.CHANGES: ("changed",),
-        Feed.REVISED: ("revised",),
-        Feed.RECORDINGS: ("added",),
+        RelayFeed.JOURNAL: ("read", "skim"),
+        RelayFeed.CHANGES: ("changed",),
+        RelayFeed.REVISED: ("revised",),
+        RelayFeed.RECORDINGS: ("added",),
     }
     for name in (name for names in feeds.values() for name in names):
         setattr(stored, name, AsyncMock(return_value=[]))

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from skald_bridge.domain.errors import InvalidInput, NotFound
-from skald_bridge.modes.catalog import Catalog, catalog, main_source, read_types
+from skald_bridge.modes.catalog import TypeCatalog, catalog, main_source, read_types
 from skald_bridge.modes.jobs import checked, read_entries
 from skald_bridge.modes.typefile import task_type_of, write
 from skald_bridge.wire.skalds_yaml import Entry
@@ -55,7 +55,7 @@ def test_registered_types_go_before_imported_ones_and_bundled_ones_come_last() -
 
 
 def test_the_flows_of_this_product_are_known_by_name() -> None:
-    made = Catalog()
+    made = TypeCatalog()
     assert made.find("record") is not None
     assert made.own_names() == []
 
@@ -70,7 +70,7 @@ def test_the_flows_of_this_product_are_known_by_name() -> None:
 )
 def test_what_is_no_task_type_is_refused(offered: object, said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
-        Catalog().register(offered)
+        TypeCatalog().register(offered)
 
 
 @pytest.mark.parametrize(

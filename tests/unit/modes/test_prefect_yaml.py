@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from skald_bridge.domain.errors import InvalidInput, NotFound
-from skald_bridge.modes.prefect_yaml import EVERYWHERE, Entry, as_installed, chosen, entries, ignored
+from skald_bridge.modes.prefect_yaml import (
+    EVERYWHERE,
+    DeploymentEntry,
+    as_installed,
+    chosen,
+    entries,
+    ignored,
+)
 from skald_work_pools.job import SkaldJobConfiguration, SkaldVariables, ignored_variables, pool_variables
 
 KNOWN = pool_variables(
@@ -57,7 +64,7 @@ def test_needs_that_stand_elsewhere_are_named() -> None:
 
 
 def test_deployments_are_chosen_as_prefect_chooses_them() -> None:
-    found = [Entry("cut"), Entry("cut-gpu"), Entry("join")]
+    found = [DeploymentEntry("cut"), DeploymentEntry("cut-gpu"), DeploymentEntry("join")]
     assert chosen(found, []) == found
     assert [each.name for each in chosen(found, ["flow/cut*"])] == ["cut", "cut-gpu"]
     with pytest.raises(NotFound) as caught:

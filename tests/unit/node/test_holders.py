@@ -19,7 +19,7 @@ from prefect.states import (
 from skald_work_pools.messages import NODE_LABEL, claim_message
 from skald_work_pools.node.reconcile.holders import (
     REMEMBERED,
-    Look,
+    Judgement,
     holder,
     look_at,
     may_be_of,
@@ -82,18 +82,18 @@ def test_a_retry_in_its_process_needs_that_process() -> None:
 @pytest.mark.parametrize(
     ("found", "seconds", "expected"),
     [
-        (run(Running(), "me"), 1, Look.ASK),
-        (run(Running(), "me"), 10 * REMEMBERED, Look.ASK),
-        (run(Running(), "other"), 1, Look.FORGET),
-        (run(Running(), "other", count=2), 1, Look.ASK),
-        (run(Suspended(), "me"), 10 * REMEMBERED, Look.KEEP),
-        (run(AwaitingRetry(), "me"), 1, Look.KEEP),
-        (run(AwaitingRetry(), "me"), REMEMBERED, Look.FORGET),
-        (None, 1, Look.KEEP),
-        (None, REMEMBERED, Look.FORGET),
+        (run(Running(), "me"), 1, Judgement.ASK),
+        (run(Running(), "me"), 10 * REMEMBERED, Judgement.ASK),
+        (run(Running(), "other"), 1, Judgement.FORGET),
+        (run(Running(), "other", count=2), 1, Judgement.ASK),
+        (run(Suspended(), "me"), 10 * REMEMBERED, Judgement.KEEP),
+        (run(AwaitingRetry(), "me"), 1, Judgement.KEEP),
+        (run(AwaitingRetry(), "me"), REMEMBERED, Judgement.FORGET),
+        (None, 1, Judgement.KEEP),
+        (None, REMEMBERED, Judgement.FORGET),
     ],
 )
 def test_an_ended_run_is_looked_at_while_a_late_request_may_bring_it_back(
-    found: FlowRun | None, seconds: float, expected: Look
+    found: FlowRun | None, seconds: float, expected: Judgement
 ) -> None:
     assert look_at(found, "me", seconds) is expected

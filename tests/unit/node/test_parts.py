@@ -19,7 +19,7 @@ from skald_work_pools.node.forked.loading import Loaded
 from skald_work_pools.node.forked.shared_flags import SharedFlags
 from skald_work_pools.node.lock import NameTaken, NodeLock
 from skald_work_pools.node.processes import oom
-from skald_work_pools.node.processes.output import LONGEST, Lines, Output
+from skald_work_pools.node.processes.output import LONGEST, LineCutter, PipeReader
 from skald_work_pools.node.runs.refusal_log import BRIEF, RefusalLog
 from skald_work_pools.node.server import run_logs
 from skald_work_pools.node.server.run_logs import RunLogs
@@ -128,7 +128,7 @@ def test_kills_for_memory_are_counted_in_cgroups_of_both_versions(tmp_path: Path
 
 async def test_output_is_lines_bounded_and_whole() -> None:
     read, write = os.pipe()
-    output, found = Output(read), []
+    output, found = PipeReader(read), []
     output.listen(lambda lines: found.extend(lines))
     os.write(write, b"one\ntw")
     os.write(write, b"o\n10%\r20%\r\n" + b"x" * (LONGEST + 5) + b"\n\xff\nlast")
@@ -232,17 +232,17 @@ async def test_logs_that_the_server_refuses_do_not_hold_up_the_others(
 
 def test_lines_are_the_same_however_they_arrive() -> None:
     text = b"one\n10%\r20%\r\n" + b"x" * 3 * LONGEST + b"\ntwo\r\n a\rb"
-    whole = Lines()
+    whole = LineCutter()
     assert whole.feed(text) == ["one", "20%", "x" * LONGEST + " … [cut]", "two"]
     assert whole.rest() == ["b"]
-    piecewise = Lines()
+    piecewise = LineCutter()
     found = [line for place in range(len(text)) for line in piecewise.feed(text[place : place + 1])]
     assert found == ["one", "20%", "x" * LONGEST + " … [cut]", "two"]
     assert piecewise.rest() == ["b"]
 
 
 def test_a_line_without_end_takes_no_more_memory_than_its_head() -> None:
-    lines = Lines()
+    lines = LineCutter()
     for _ in range(100):
         assert lines.feed(b"y" * 65536) == []
     assert lines.rest() == ["y" * LONGEST + " … [cut]"]

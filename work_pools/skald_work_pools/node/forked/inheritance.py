@@ -1,6 +1,6 @@
 """What a fork of this process would share with it, or inherit from it: looked at before and after a load.
 
-``Look.take()`` before, ``Look.take()`` after; ``compare`` names what the load has left behind.
+``ProcessState.take()`` before, ``ProcessState.take()`` after; ``compare`` names what the load has left behind.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _GENERATORS = ("Generator", "RandomState")
 
 
 @dataclass(frozen=True)
-class Look:
+class ProcessState:
     """The state of this process that a fork takes along."""
 
     threads: int
@@ -50,7 +50,7 @@ class Look:
     socket_timeout: float | None
 
     @classmethod
-    def take(cls) -> Look:
+    def take(cls) -> ProcessState:
         """Forks once: threads whose library ends them before a fork, and starts them again, are not counted."""
         gc.collect()
         _fork_and_forget()
@@ -71,7 +71,7 @@ class Look:
         )
 
 
-def compare(before: Look, after: Look) -> Iterator[Finding]:
+def compare(before: ProcessState, after: ProcessState) -> Iterator[Finding]:
     """What forbids forking this process's load, the coldest finding not necessarily first."""
     yield from _of_descriptors(after.descriptors - before.descriptors)
     if after.children - before.children:

@@ -106,11 +106,11 @@ def load(entrypoint: str) -> Flow[..., Any]:
 
 def load_to_share(entrypoint: str) -> tuple[Flow[..., Any], list[Finding]]:
     """The flow, and what stands against forking this process; leaves its memory ready to be shared."""
-    from skald_work_pools.node.forked.inheritance import Look, compare
+    from skald_work_pools.node.forked.inheritance import ProcessState, compare
 
-    before = Look.take()
+    before = ProcessState.take()
     flow = load(entrypoint)
-    found = list(compare(before, Look.take()))
+    found = list(compare(before, ProcessState.take()))
     gc.collect()
     gc.freeze()
     return flow, found
@@ -118,12 +118,12 @@ def load_to_share(entrypoint: str) -> tuple[Flow[..., Any], list[Finding]]:
 
 def probe(entrypoint: str) -> Loaded:
     """Load under observation, in a process that is thrown away."""
-    from skald_work_pools.node.forked.inheritance import Look, compare
+    from skald_work_pools.node.forked.inheritance import ProcessState, compare
     from skald_work_pools.node.forked.observing import Observer
     from skald_work_pools.prefect_private.hooks import hooks_of
 
     package = "" if ".py:" in entrypoint else entrypoint.partition(":")[0].partition(".")[0]
-    before, modules = Look.take(), frozenset(sys.modules)
+    before, modules = ProcessState.take(), frozenset(sys.modules)
     observer = Observer(package)
     observer.look_for(looked_for_at_start)
     try:
@@ -133,7 +133,7 @@ def probe(entrypoint: str) -> Loaded:
         observer.finish(modules)
         return Loaded(problem=reason(error), reads=observer.reads)
     observer.finish(modules)
-    found = [*observer.findings.values(), *compare(before, Look.take())]
+    found = [*observer.findings.values(), *compare(before, ProcessState.take())]
     return Loaded(
         name=flow.name,
         version=flow.version,

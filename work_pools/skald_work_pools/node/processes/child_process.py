@@ -13,7 +13,7 @@ from functools import partial
 from skald_work_pools.messages import Message, Warm, decode, encode
 from skald_work_pools.node.forked.processes import Exit, signal_group
 from skald_work_pools.node.forked.shared_flags import SharedFlags
-from skald_work_pools.node.processes.output import Output
+from skald_work_pools.node.processes.output import PipeReader
 from skald_work_pools.node.processes.zygote_client import Started
 
 _CHUNK = 1 << 16
@@ -32,7 +32,7 @@ class ChildProcess:
         self._channel, self._theirs = socket.socketpair()
         self._channel.setblocking(False)
         self._pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
-        self._outputs = [Output(read) for read, _ in self._pipes]
+        self._outputs = [PipeReader(read) for read, _ in self._pipes]
         self._buffer = bytearray()
         self._held: list[Message] = []
         self._handler: Handler | None = None

@@ -13,7 +13,7 @@ from skald_work_pools.node.forked.findings import Choice, choose
 from skald_work_pools.node.forked.loading import Loaded
 from skald_work_pools.node.processes.child_process import ChildProcess
 from skald_work_pools.node.processes.launch_plan import Codebase
-from skald_work_pools.node.processes.memory import Kept, proportional_memory, too_many
+from skald_work_pools.node.processes.memory import KeptItem, proportional_memory, too_many
 from skald_work_pools.node.processes.spares import Spares
 from skald_work_pools.node.processes.stems import Stems
 from skald_work_pools.node.processes.zygote_client import NotLoaded, ZygoteClient, ZygoteGone, environment
@@ -181,7 +181,7 @@ class Codebases:
         """Retire what was unused for longest until the rest fits."""
         sizes = await asyncio.to_thread(
             lambda: [
-                Kept(codebase, sum(map(proportional_memory, version.pids)), version.used)
+                KeptItem(codebase, sum(map(proportional_memory, version.pids)), version.used)
                 for codebase, version in list(self._versions.items())
             ]
         )

@@ -11,7 +11,7 @@ K = TypeVar("K")
 
 
 @dataclass(frozen=True)
-class Kept(Generic[K]):
+class KeptItem(Generic[K]):
     """Something that takes ``size`` bytes and was ``used`` last at a time of any clock."""
 
     key: K
@@ -19,7 +19,7 @@ class Kept(Generic[K]):
     used: float
 
 
-def too_many(kept: Iterable[Kept[K]], budget: int) -> list[K]:
+def too_many(kept: Iterable[KeptItem[K]], budget: int) -> list[K]:
     """What has to go, unused for longest first, so that the rest fits the budget; one always stays."""
     newest_first = sorted(kept, key=lambda each: each.used, reverse=True)
     total = 0

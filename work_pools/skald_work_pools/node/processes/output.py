@@ -14,7 +14,7 @@ _KEPT = 4 * LONGEST
 """Bytes of a line, enough for so many characters."""
 
 
-class Lines:
+class LineCutter:
     """Cuts what is fed to it into lines, the heads of those that are too long.
 
     A carriage return alone is how programs redraw one line: only its last picture counts.
@@ -56,12 +56,12 @@ class Lines:
         return text[:LONGEST] + " … [cut]" if cut else text
 
 
-class Output:
+class PipeReader:
     """Reads the pipe on the event loop from ``listen`` on; owns the descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._lines = Lines()
+        self._lines = LineCutter()
         self._found: Callable[[list[str]], None] | None = None
         os.set_blocking(descriptor, False)
 

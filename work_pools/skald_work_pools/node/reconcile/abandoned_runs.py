@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import FlowRun, WorkPool
 
 from skald_work_pools.node.context import NodeContext
 from skald_work_pools.node.reconcile.holders import (
-    Look,
+    Judgement,
     is_in_process_retry,
     is_suspended,
     look_at,
@@ -65,10 +65,10 @@ class AbandonedRuns:
                 continue
             run = found.get(run_id)
             match look_at(run, self._context.name, time.monotonic() - self._left[run_id]):
-                case Look.ASK:
+                case Judgement.ASK:
                     assert run is not None
                     await self._ask(run, frozenset({self._context.name}))
-                case Look.FORGET:
+                case Judgement.FORGET:
                     self._left.pop(run_id, None)
 
     async def _ask(self, run: FlowRun, nodes: frozenset[str]) -> None:

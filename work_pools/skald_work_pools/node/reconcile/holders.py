@@ -56,7 +56,7 @@ def needs_process(run: FlowRun) -> bool:
     return state.type in _WITH_PROCESS or (state.name == AWAITING_RETRY and is_in_process_retry(run))
 
 
-class Look(Enum):
+class Judgement(Enum):
     """What is to be done with a run that ended on this node."""
 
     ASK = "its states say whether it is this node's still"
@@ -64,13 +64,13 @@ class Look(Enum):
     FORGET = "it is over, or somebody else's"
 
 
-def look_at(run: FlowRun | None, node: str, seconds: float) -> Look:
+def look_at(run: FlowRun | None, node: str, seconds: float) -> Judgement:
     """``run``: ``None`` when its state is none of ``run_api.LIVE``; ``seconds``: since its end on this node."""
     if run is not None and not may_be_of(run, {node}):
-        return Look.FORGET
+        return Judgement.FORGET
     if run is not None and needs_process(run):
-        return Look.ASK
+        return Judgement.ASK
     if run is not None and is_suspended(run):
         # A cancel of it waits for the node that had it.
-        return Look.KEEP
-    return Look.KEEP if seconds < REMEMBERED else Look.FORGET
+        return Judgement.KEEP
+    return Judgement.KEEP if seconds < REMEMBERED else Judgement.FORGET

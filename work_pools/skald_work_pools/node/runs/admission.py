@@ -23,7 +23,7 @@ from skald_work_pools.node.forked.loading import Loaded
 from skald_work_pools.node.processes.codebases import LOAD_PATIENCE
 from skald_work_pools.node.processes.launch_plan import Codebase
 from skald_work_pools.node.processes.zygote_client import ZygoteGone
-from skald_work_pools.node.runs.deployments import Deployments, Job
+from skald_work_pools.node.runs.deployments import Deployments, RunConfiguration
 from skald_work_pools.node.runs.device_ledger import DeviceLedger
 from skald_work_pools.node.runs.outcomes import Ended
 from skald_work_pools.node.runs.refusal_log import RefusalLog
@@ -114,7 +114,7 @@ class Admission:
             life.cancel()
         await asyncio.gather(*self._lives, return_exceptions=True)
 
-    def _loaded(self, job: Job) -> Loaded | None:
+    def _loaded(self, job: RunConfiguration) -> Loaded | None:
         """What is known of the run's code; ``None`` where it is fetched for each run, or being loaded."""
         codebase = job.plan.codebase
         if codebase is None:
@@ -135,7 +135,7 @@ class Admission:
     async def _cancel_deleted(self, run: FlowRun) -> None:
         await self._context.api.cancel(run.id, f"Deployment {run.deployment_id} no longer exists.")
 
-    def _hold(self, run: FlowRun, job: Job) -> None:
+    def _hold(self, run: FlowRun, job: RunConfiguration) -> None:
         """Keep the run's place: what it needs, as far as that is known, does not go to one that comes after it."""
         run_id = str(run.id)
         with suppress(ValidationError):
@@ -143,7 +143,7 @@ class Admission:
                 self._held.add(run_id)
 
     def _admit(
-        self, pool: WorkPool, run: FlowRun, data: dict[str, Any], job: Job, loaded: Loaded | None
+        self, pool: WorkPool, run: FlowRun, data: dict[str, Any], job: RunConfiguration, loaded: Loaded | None
     ) -> Lease | Refusal:
         declared = loaded.task_type.needs if loaded and loaded.task_type else Needs()
         try:

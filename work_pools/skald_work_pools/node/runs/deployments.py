@@ -30,7 +30,7 @@ OLDEST = 600.0
 
 
 @dataclass(frozen=True)
-class Job:
+class RunConfiguration:
     """How one run is to be started: its configuration, made of pool, deployment and run."""
 
     configuration: SkaldJobConfiguration
@@ -47,7 +47,7 @@ class Deployments:
         self._client = client
         self._cwd = cwd
         self._known: dict[UUID, tuple[float, DeploymentResponse]] = {}
-        self._jobs: dict[tuple[Any, ...], Job] = {}
+        self._jobs: dict[tuple[Any, ...], RunConfiguration] = {}
 
     def forget(self, deployment_id: UUID | None = None) -> None:
         """Read it again before its next use; all of them without an id."""
@@ -57,7 +57,7 @@ class Deployments:
             self._known.pop(deployment_id, None)
         self._jobs.clear()
 
-    async def read_all(self, pool: WorkPool) -> list[Job]:
+    async def read_all(self, pool: WorkPool) -> list[RunConfiguration]:
         """The job of every deployment of the pool."""
         chosen = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool.name]))
 
@@ -72,7 +72,7 @@ class Deployments:
         self._jobs.clear()
         return [await self._make(pool, deployment, {}) for deployment in found]
 
-    async def job(self, pool: WorkPool, run: FlowRun) -> Job:
+    async def job(self, pool: WorkPool, run: FlowRun) -> RunConfiguration:
         """
         Raises:
             ObjectNotFound: the run's deployment was deleted.
@@ -92,7 +92,7 @@ class Deployments:
 
     async def _make(
         self, pool: WorkPool, deployment: DeploymentResponse | None, own: Mapping[str, Any]
-    ) -> Job:
+    ) -> RunConfiguration:
         key = (
             pool.updated,
             deployment and deployment.id,
@@ -109,7 +109,7 @@ class Deployments:
 
     async def _build(
         self, pool: WorkPool, deployment: DeploymentResponse | None, own: Mapping[str, Any]
-    ) -> Job:
+    ) -> RunConfiguration:
         shared: dict[str, Any] = dict(deployment.job_variables or {}) if deployment else {}
         shared_env, own_env = shared.get("env") or {}, own.get("env") or {}
         changed = {name for name, value in own_env.items() if shared_env.get(name, _MISSING) != value}
@@ -128,7 +128,9 @@ class Deployments:
             start=configuration.start,
         )
         known = pool_variables(pool.base_job_template)
-        return Job(configuration, how, deployment, tuple(ignored_variables({**shared, **own}, known)))
+        return RunConfiguration(
+            configuration, how, deployment, tuple(ignored_variables({**shared, **own}, known))
+        )
 
     async def _configuration(self, pool: WorkPool, values: dict[str, Any]) -> SkaldJobConfiguration:
         made: SkaldJobConfiguration = await SkaldJobConfiguration.from_template_and_values(

@@ -33,7 +33,7 @@ from skald_work_pools.node.forked.shared_flags import Intent
 from skald_work_pools.node.processes import oom
 from skald_work_pools.node.processes.child_process import ChildProcess
 from skald_work_pools.node.processes.zygote_client import ZygoteGone
-from skald_work_pools.node.runs.deployments import Job
+from skald_work_pools.node.runs.deployments import RunConfiguration
 from skald_work_pools.node.runs.launcher import Launcher
 from skald_work_pools.node.runs.outcomes import Ended
 from skald_work_pools.node.runs.run_finalizer import RunFinalizer
@@ -55,7 +55,7 @@ class RunSupervisor:
         context: NodeContext,
         run: FlowRun,
         data: dict[str, Any],
-        job: Job,
+        job: RunConfiguration,
         loaded: Loaded | None,
         lease: Lease,
         devices: dict[str, str | None],
