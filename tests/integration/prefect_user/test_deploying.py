@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from tests.services.fleet import Fleet, fleet
 from tests.services.poll import until
+from tests.services.prefect_cli import running
 from tests.services.prefect_server import PrefectServer
 
 pytestmark = pytest.mark.server
@@ -19,6 +22,7 @@ pytestmark = pytest.mark.server
 def made(impatient_server: PrefectServer, folder: Path) -> Iterator[Fleet]:
     deployments = [
         {"name": "plain", "entrypoint": "jobs.py:cut"},
+        {"name": "watched", "entrypoint": "jobs.py:wait"},
         {
             "name": "tuned",
             "entrypoint": "jobs.py:cut",
@@ -50,13 +54,18 @@ def test_deploying_again_changes_nothing(made: Fleet) -> None:
     assert made.deployment("cut/tuned")["id"] == before
 
 
-def test_deployment_run_with_watch_follows_a_run_to_its_end(made: Fleet) -> None:
-    printed = made.cli(
-        "deployment", "run", "cut/plain", "--param", 'attachments={"title": "Holiday"}', "--watch",
-        "--watch-interval", "1",
-    )  # fmt: skip
-    run = re.search(r"[0-9a-f]{8}-[0-9a-f-]{27}", printed)
-    assert run is not None, printed
+def test_deployment_run_with_watch_follows_a_run_to_its_end(made: Fleet, tmp_path: Path) -> None:
+    # The run waits for its watcher, which would wait for ever for one that has ended before it listens.
+    enough, log = tmp_path / "enough", tmp_path / "watch.log"
+    attachments = json.dumps({"until": str(enough)})
+    words = ["deployment", "run", "wait/watched", "--param", f"attachments={attachments}", "--watch"]
+    command = [sys.executable, "-m", "prefect", "--no-prompt", *words]
+    with running(made.server, command, log, {"COLUMNS": "300", "PYTHONUNBUFFERED": "1"}) as watching:
+        until(lambda: "flow-run.Running" in log.read_text(), 90, f"the watcher sees it run: {log}")
+        enough.touch()
+        assert watching.wait(90) == 0, log.read_text()
+    run = re.search(r"[0-9a-f]{8}-[0-9a-f-]{27}", log.read_text())
+    assert run is not None, log.read_text()
     assert made.state(run[0]) == "Completed"
 
 
