@@ -212,7 +212,7 @@ async def test_pool_is_made_once_and_nodes_are_listed(server: PrefectServer, cli
     assert listed[0]["capacity"]["limit"] == 3
     assert listed[0]["free"] == {"slots": 3, "cpus": 2.0, "memory": 8 * 10**9, "gpus": 0, "gpuMemory": 0}
     row = next(line for line in cli("nodes").out.splitlines() if name in line)
-    assert " ".join(row.split()).startswith(f"node-a {name} online 0% 0/3 0/2 0 B of 8.0 GB ")
+    assert " ".join(row.split()).startswith(f"node-a {name} online 0% no 0/3 0/2 0 B of 8.0 GB ")
     wrong = cli("pool", other.pool)
     assert wrong.code == 5
     assert "has the type process" in wrong.err
