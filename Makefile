@@ -51,7 +51,7 @@ docs: $(VENV)/docs.stamp
 WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n + 1 : 4)))
 SHARED_OUT = -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
-# Everything: three quarters of an hour on two cores.
+# Everything: up to an hour on two cores.
 test: check
 	$(VENV)/bin/pytest $(SHARED_OUT) $(ARGS)
 

@@ -173,7 +173,7 @@ def stop_all() -> None:
 def _judge(returncode: int, tail: list[str], writes_to: str) -> None:
     if returncode == 0:
         return
-    said = redact("\n".join(tail)).strip() or "nothing"
+    said = redact("\n".join(tail)).strip()
     if "No space left on device" in said or "Disk quota exceeded" in said:
         raise disk_full(writes_to)
     if returncode < 0:
@@ -185,10 +185,11 @@ def _judge(returncode: int, tail: list[str], writes_to: str) -> None:
             else None,
             returncode=returncode,
         )
-    if returncode == _ENDED and any(words in said for words in _SAID_WHEN_ENDED):
+    # After one signal it says nothing; whatever it fails for, it says.
+    if returncode == _ENDED and (not said or any(words in said for words in _SAID_WHEN_ENDED)):
         raise FfmpegEnded("ffmpeg was told to stop before it had finished", returncode=returncode)
     raise FfmpegFailed(
-        f"ffmpeg failed (exit code {returncode}); it said:\n{said}",
+        f"ffmpeg failed (exit code {returncode}); it said:\n{said or 'nothing'}",
         remedy="Check that the input plays and the options fit it.",
         returncode=returncode,
     )

@@ -152,6 +152,8 @@ def test_a_frozen_task_takes_an_update_when_it_goes_on(place: Place) -> None:
     id_ = place("submit", place.name, "upTo=100000", "--json").json["id"]
     place.reaches(id_, "Running")
     place("pause", id_)
+    # Until its node has frozen it, an update still reaches its process.
+    until(lambda: "its processes are frozen" in place("logs", id_).out, 60, "it is frozen")
     stored = place("update", id_, "upTo=1")
     assert (stored.code, stored.out) == (0, "stored: revision 2; applied when it goes on\n"), stored
     assert place.task(id_)["attachments"]["upTo"] == 1  # type: ignore[index]
@@ -165,6 +167,7 @@ def test_a_class_with_a_plain_model_rejects_a_wrong_field(place: Place) -> None:
     place("update", id_, "fsp=2").is_clear(5, "unknown field 'fsp', did you mean 'fps'?")
     place("update", id_, "fps=many").is_clear(5, "fps: Input should be a valid integer")
     place("pause", id_)
+    until(lambda: "its processes are frozen" in place("logs", id_).out, 60, "it is frozen")
     assert place("update", id_, "fps=2", "--json").json["outcome"] == "stored"
     place("resume", id_)
     until(lambda: place("update", id_, "fps=0", "--json").json["outcome"] == "applied", 60, "its end")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -31,8 +32,9 @@ def slow(target: Path) -> list[str]:
 
 def ffmpeg_of(parent: int, target: Path) -> psutil.Process | None:
     for child in psutil.Process(parent).children(recursive=True):
-        if child.is_running() and f"file:{target}" in child.cmdline():
-            return child
+        with contextlib.suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
+            if child.is_running() and f"file:{target}" in child.cmdline():
+                return child
     return None
 
 
