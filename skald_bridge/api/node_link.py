@@ -9,6 +9,7 @@ from typing import Protocol
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from skald_bridge.ports import NodeLink
+from skald_work_pools.first_of import first_of
 from skald_work_pools.link import PATH
 from skald_work_pools.link.frames import BadFrame, WrongVersion, decode, encode
 from skald_work_pools.link.messages import (
@@ -120,18 +121,7 @@ class NodeLinks:
         key = self._nodes.enter(hello, link)
         try:
             link.send(Welcome(self._every))
-            parts = [
-                asyncio.ensure_future(part)
-                for part in (self._read(key, link, receive), link.write(send), link.closed())
-            ]
-            try:
-                done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-                for part in done:
-                    await part
-            finally:
-                for part in parts:
-                    part.cancel()
-                await asyncio.gather(*parts, return_exceptions=True)
+            await first_of(self._read(key, link, receive), link.write(send), link.closed())
         finally:
             self._nodes.leave(key, link)
 

@@ -17,7 +17,8 @@ from prefect.client.schemas.objects import FlowRun, WorkPool
 
 from skald_work_pools import host
 from skald_work_pools.devices import Capacity
-from skald_work_pools.node.context import NodeContext, first_of
+from skald_work_pools.first_of import first_of
+from skald_work_pools.node.context import NodeContext
 from skald_work_pools.node.link.linked import Linked
 from skald_work_pools.node.lock import NameTaken
 from skald_work_pools.node.loops import Loops

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
+from skald_work_pools.first_of import first_of
 from skald_work_pools.link.frames import LARGEST, BadFrame, TooLarge, decode, encode
 from skald_work_pools.link.messages import Alive, FromNode, Hello, Offer, Refused, Report, Taken, Welcome
 from skald_work_pools.link.reports import difference
@@ -94,7 +94,7 @@ class BridgeLink:
         _log.info("linked to the bridge at %s", self._url)
         self._on_told()
         offers: asyncio.Queue[tuple[float, Offer]] = asyncio.Queue(_QUEUED)
-        await _first_of(
+        await first_of(
             self._listen(socket, offers, welcome.every),
             self._answer(socket, offers),
             self._speak(socket, hello.report, welcome.every),
@@ -146,19 +146,6 @@ class BridgeLink:
 
 async def _send(socket: ClientConnection, message: FromNode) -> None:
     await socket.send(encode(message).decode())
-
-
-async def _first_of(*parts: Coroutine[Any, Any, None]) -> None:
-    """Until one of them fails; the others are cancelled, and its error is raised."""
-    tasks = [asyncio.create_task(part) for part in parts]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            await task
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _problem(error: Exception) -> str:
