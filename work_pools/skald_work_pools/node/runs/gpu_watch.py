@@ -24,8 +24,8 @@ class GpuWatch:
         self._since: Mapping[str, datetime] = {}
 
     async def run(self) -> None:
-        """For ever."""
-        while True:
+        """For ever; a node without GPUs has nothing to watch."""
+        while self._ledger.has_gpus:
             await asyncio.sleep(EVERY)
             self.look(datetime.now(UTC))
 
