@@ -26,7 +26,7 @@ from skald_bridge.api.watch import LINGER, REST, Watch
 from skald_bridge.domain.errors import SkaldError
 from skald_bridge.domain.queue import Holding
 from skald_bridge.domain.records import TaskDocument
-from skald_bridge.domain.usage import NodeFacts, by_node
+from skald_bridge.domain.usage import facts_of
 from skald_bridge.services.loop import Loop
 from skald_bridge.services.queue import ExplainedPage, explain
 
@@ -158,9 +158,8 @@ class FleetWatch:
 
     def _facts(self) -> Facts:
         bridge = self._backend.bridge
-        tasks = by_node(self._held)
         return Facts(
-            [NodeFacts.of(node, tasks.get((node.pool, node.id), ())) for node in bridge.heartbeats.nodes],
+            facts_of(bridge.heartbeats.nodes, self._held),
             bridge.fleet.standings(MOST_NODES),
             max(0, bridge.fleet.size - MOST_NODES),
             self._held,

@@ -14,7 +14,7 @@ from skald_bridge.cli.output import ago, console, plain, print_json, size, style
 from skald_bridge.cli.shapes import node_json
 from skald_bridge.cli.tables import Column
 from skald_bridge.domain.facts import is_linked
-from skald_bridge.domain.usage import NodeFacts, by_node
+from skald_bridge.domain.usage import NodeFacts, facts_of
 
 if TYPE_CHECKING:
     from skald_bridge.ports import Engine
@@ -50,12 +50,8 @@ def nodes(
 
     async def body(engine: Engine) -> None:
         known, held = await asyncio.gather(engine.nodes(), engine.at_work())
-        tasks = by_node(held)
-        found = [
-            NodeFacts.of(node, tasks.get((node.pool, node.id), ()))
-            for node in known
-            if (all_ or node.online) and pool in (None, node.pool)
-        ]
+        listed = [node for node in known if (all_ or node.online) and pool in (None, node.pool)]
+        found = facts_of(listed, held)
         if as_json:
             print_json([node_json(facts) for facts in found])
         elif found:

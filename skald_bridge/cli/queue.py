@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group
-from rich.live import Live
 
+from skald_bridge.cli import watching
 from skald_bridge.cli.connect import with_engine
 from skald_bridge.cli.invocation import invocation
-from skald_bridge.cli.output import console, plain, print_json, reader_gone, span, table
+from skald_bridge.cli.output import console, plain, print_json, span, table
 from skald_bridge.cli.shapes import queued_json
 from skald_bridge.cli.tables import Column, FittedTable
-from skald_bridge.cli.tasks import EVERY
+from skald_bridge.cli.watching import Watching
 from skald_bridge.domain.ids import short
 from skald_bridge.domain.queue import Row
 from skald_bridge.domain.words import needs_text
@@ -49,14 +48,7 @@ def queue(
     ] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="At most so many.")] = 50,
     offset: Annotated[int, typer.Option("--offset", min=0, help="Pass over so many.")] = 0,
-    watch: Annotated[
-        bool,
-        typer.Option(
-            "--watch",
-            "-w",
-            help="Keep the table up to date; print it anew when it changes where that is no terminal.",
-        ),
-    ] = False,
+    watch: Watching = False,
     as_json: Annotated[
         bool,
         typer.Option(
@@ -78,7 +70,8 @@ def queue(
             return await explain(engine, page, nodes, datetime.now(UTC))
 
         if watch:
-            await _watch(read, offset, as_json)
+            shown = partial(_shown, offset=offset)
+            await watching.watch(read, facts=_facts, shown=shown, as_json=_json if as_json else None)
         elif as_json:
             print_json(_json(await read()))
         else:
@@ -127,22 +120,8 @@ def _json(page: ExplainedPage) -> dict[str, Any]:
     return {"total": page.total, "later": page.later, "tasks": [queued_json(row) for row in page.rows]}
 
 
-async def _watch(read: Any, offset: int, as_json: bool) -> None:
-    last: object = None
-    screen = console()
-    drawn = not as_json and sys.stdout.isatty()
-    with Live(console=screen, refresh_per_second=4) if drawn else nullcontext() as live:
-        while not reader_gone():
-            page = await read()
-            facts = [page.total, page.later, *(_lasting(row) for row in page.rows)]
-            if live is not None:
-                live.update(_shown(page, offset))
-            elif facts != last and as_json:
-                print_json(_json(page), line=True)
-            elif facts != last:
-                screen.print(*([] if last is None else [""]), _shown(page, offset), sep="\n")
-            last = facts
-            await asyncio.sleep(EVERY)
+def _facts(page: ExplainedPage) -> list[object]:
+    return [page.total, page.later, *(_lasting(row) for row in page.rows)]
 
 
 def _lasting(row: Row) -> object:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.live import Live
 
+from skald_bridge.cli import watching
 from skald_bridge.cli.connect import with_engine
 from skald_bridge.cli.invocation import invocation
 from skald_bridge.cli.output import (
@@ -19,7 +17,6 @@ from skald_bridge.cli.output import (
     console,
     plain,
     print_json,
-    reader_gone,
     span,
     styled,
     table,
@@ -27,6 +24,7 @@ from skald_bridge.cli.output import (
 from skald_bridge.cli.shapes import task_json
 from skald_bridge.cli.states import state_filter
 from skald_bridge.cli.tables import Column, FittedTable
+from skald_bridge.cli.watching import Watching
 from skald_bridge.domain.facts import Progress, State, Task
 from skald_bridge.domain.ids import TaskId, short
 
@@ -44,7 +42,8 @@ COLUMNS = [
     Column("TIME", rank=4),
     Column("CREATED", rank=6),
 ]
-EVERY = 1.0
+Read = tuple[list[Task], dict[TaskId, Progress]]
+"""Tasks, and how far those are that say so."""
 
 
 def tasks(
@@ -55,14 +54,7 @@ def tasks(
     ] = None,
     type_: Annotated[str | None, typer.Option("--type", "-t", help="Only this task type.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
-    watch: Annotated[
-        bool,
-        typer.Option(
-            "--watch",
-            "-w",
-            help="Keep the table up to date; print it anew when it changes where that is no terminal.",
-        ),
-    ] = False,
+    watch: Watching = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="A JSON list; with --watch one list a line, when it changes.")
     ] = False,
@@ -71,14 +63,14 @@ def tasks(
     states = state_filter(state or [])
 
     async def body(engine: Engine) -> None:
+        read = partial(_read, engine, states, type_, limit)
+        shown = partial(_shown, class_name=type_)
         if watch:
-            await _watch(engine, states, type_, limit, as_json)
-            return
-        found, progress = await _read(engine, states, type_, limit)
-        if as_json:
-            print_json([task_json(task, progress.get(task.id)) for task in found])
+            await watching.watch(read, facts=_json, shown=shown, as_json=_json if as_json else None)
+        elif as_json:
+            print_json(_json(await read()))
         else:
-            console().print(_shown(found, progress, type_))
+            console().print(shown(await read()))
 
     with_engine(invocation(context).settings(), body)
 
@@ -120,37 +112,19 @@ def _row(task: Task, progress: Progress | None, now: datetime) -> list[str]:
     ]
 
 
-async def _read(
-    engine: Engine, states: Sequence[str], class_name: str | None, limit: int
-) -> tuple[list[Task], dict[TaskId, Progress]]:
+async def _read(engine: Engine, states: Sequence[str], class_name: str | None, limit: int) -> Read:
     found = await engine.tasks(states=states, class_name=class_name, limit=limit)
     return found, await engine.progress([task.id for task in found]) if found else {}
 
 
-def _shown(
-    found: Sequence[Task], progress: Mapping[TaskId, Progress], class_name: str | None
-) -> FittedTable | str:
+def _json(read: Read) -> list[dict[str, Any]]:
+    found, progress = read
+    return [task_json(task, progress.get(task.id)) for task in found]
+
+
+def _shown(read: Read, class_name: str | None) -> FittedTable | str:
+    found, progress = read
     if found:
         return tasks_table(found, progress, datetime.now(UTC))
     of_type = f" of the type {plain(class_name)}" if class_name is not None else ""
     return f"No tasks{of_type}. Create one: skald submit {plain(class_name or 'CLASS')} key=value …"
-
-
-async def _watch(
-    engine: Engine, states: Sequence[str], class_name: str | None, limit: int, as_json: bool
-) -> None:
-    last: object = None
-    screen = console()
-    drawn = not as_json and sys.stdout.isatty()
-    with Live(console=screen, refresh_per_second=4) if drawn else nullcontext() as live:
-        while not reader_gone():
-            found, progress = await _read(engine, states, class_name, limit)
-            facts = [task_json(task, progress.get(task.id)) for task in found]
-            if live is not None:
-                live.update(_shown(found, progress, class_name))
-            elif facts != last and as_json:
-                print_json(facts, line=True)
-            elif facts != last:
-                screen.print(*([] if last is None else [""]), _shown(found, progress, class_name), sep="\n")
-            last = facts
-            await asyncio.sleep(EVERY)

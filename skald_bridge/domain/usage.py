@@ -129,6 +129,12 @@ class NodeFacts:
         return tuple(str(name) for name in self.node.capacity.get("task_types") or ())
 
 
+def facts_of(nodes: Iterable[Node], holdings: Iterable[Holding]) -> list[NodeFacts]:
+    """Each node with what tasks hold of it."""
+    held = by_node(holdings)
+    return [NodeFacts.of(node, held.get((node.pool, node.id), ())) for node in nodes]
+
+
 def by_node(holdings: Iterable[Holding]) -> dict[tuple[str, str], list[Holding]]:
     """Tasks that hold something of a node, by its pool and name."""
     found: dict[tuple[str, str], list[Holding]] = {}
