@@ -259,7 +259,7 @@ async def _answering(
         allowed = limits()
         most = min(CLIENTS, allowed.connections // 2)
         watch = Watch(backend, period=settings.redis_sync_period, most=most)
-        fleet = FleetWatch(backend, watch)
+        fleet = FleetWatch(backend, watch.seats)
         made.watch(watch.loop)
         made.watch(fleet.loop)
         access = _access(settings)

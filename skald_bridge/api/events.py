@@ -98,7 +98,7 @@ async def _following(
     last_id: str | None,
 ) -> Response:
     if request.scope.get("head_only"):
-        watch.check_room()
+        watch.seats.check_room()
         return Response(headers=_HEADERS, media_type=_TYPE)
     with ExitStack() as stack:
         stack.enter_context(watch.following())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
@@ -21,8 +20,9 @@ from skald_bridge.api.fleet_view import (
     fleet_view,
     whole,
 )
+from skald_bridge.api.followers import Followers, Seats
 from skald_bridge.api.stream import Stream
-from skald_bridge.api.watch import LINGER, REST, Watch
+from skald_bridge.api.watch import LINGER, REST
 from skald_bridge.domain.errors import SkaldError
 from skald_bridge.domain.queue import Holding
 from skald_bridge.domain.records import TaskDocument
@@ -48,17 +48,16 @@ class FleetWatch:
     """One frame a second at most, with what has changed; Prefect is asked only while somebody looks."""
 
     def __init__(
-        self, backend: Backend, watch: Watch, *, period: float = PERIOD, linger: float = LINGER
+        self, backend: Backend, seats: Seats, *, period: float = PERIOD, linger: float = LINGER
     ) -> None:
-        """``watch`` counts who follows any events; ``linger``: seconds without followers, after which it rests."""
+        """``linger``: seconds without followers, after which it rests."""
         self.stream = Stream(_era(), ring=FRAMES)
         self.loop = Loop("fleet-page", self.step, jitter=lambda: 1.0)
         self._backend = backend
-        self._watch = watch
+        self.seats = seats
+        self._followers = Followers(seats, self.loop.hurry, linger)
+        self.following = self._followers.following
         self._period = period
-        self._linger = linger
-        self._followers = 0
-        self._left = 0.0
         self._due = 0.0
         self._view: View | None = None
         self._shown: tuple[object, ...] = _NOTHING
@@ -69,22 +68,6 @@ class FleetWatch:
         self._recent: list[TaskDocument] = []
         self._problem: str | None = None
         self._ready = asyncio.Event()
-
-    @contextmanager
-    def following(self) -> Iterator[None]:
-        """Raises ``Unavailable`` when too many follow events already."""
-        with self._watch.seat():
-            self._followers += 1
-            self.loop.hurry()
-            try:
-                yield
-            finally:
-                self._followers -= 1
-                self._left = _now()
-
-    def check_room(self) -> None:
-        """Raises ``Unavailable`` when too many follow events already."""
-        self._watch.check_room()
 
     async def ready(self) -> None:
         """Returns once there is something for a snapshot."""
@@ -98,7 +81,7 @@ class FleetWatch:
             yield _SUBJECT, _json(whole(self._view, self._backend.clock.now()))
 
     async def step(self) -> float:
-        if not self._followers and _now() - self._left > self._linger:
+        if self._followers.gone:
             self._forget()
             return REST
         # Every write hurries this loop.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
 from uuid import uuid4
 
 from skald_bridge.api.backend import Backend
+from skald_bridge.api.followers import Followers, Seats
 from skald_bridge.api.news import LastShown, beaten, gone, shown, skald_news, task_news
 from skald_bridge.api.reading import skalds
 from skald_bridge.api.stream import Stream
@@ -36,49 +36,23 @@ class Watch:
     ) -> None:
         self.tasks = Stream(_era())
         self.skalds = Stream(_era())
-        self.clients = 0
-        """Of this watch, and of others that take its seats."""
         self.loop = Loop("watch", self.step, jitter=lambda: 1.0)
+        self.seats = Seats(most)
+        """Of this watch, and of others that take them."""
+        self._followers = Followers(self.seats, self.loop.hurry, linger)
+        self.following = self._followers.following
         self._backend = backend
         self._period = period
-        self._linger = linger
-        self._most = most
-        self._followers = 0
         self._position: int | None = None
         self._shown: dict[TaskId, LastShown] = {}
         self._skalds: dict[NodeId, Skald] = {}
-        self._left = 0.0
         self._beat_due = 0.0
         self._ready = asyncio.Event()
 
-    @contextmanager
-    def following(self) -> Iterator[None]:
-        """Raises ``Unavailable`` when too many do already."""
-        with self.seat():
-            self._followers += 1
-            self.loop.hurry()
-            try:
-                yield
-            finally:
-                self._followers -= 1
-                self._left = _now()
-
-    @contextmanager
-    def seat(self) -> Iterator[None]:
-        """One of those who follow any events. Raises ``Unavailable`` when there are too many already."""
-        self.check_room()
-        self.clients += 1
-        try:
-            yield
-        finally:
-            self.clients -= 1
-
-    def check_room(self) -> None:
-        """Raises ``Unavailable`` when as many clients follow as may."""
-        if self.clients >= self._most:
-            raise Unavailable(
-                f"{self._most} clients follow the events already.", remedy="Close some of their connections."
-            )
+    @property
+    def clients(self) -> int:
+        """All that sit, also with other watches."""
+        return self.seats.taken
 
     async def ready(self) -> None:
         """Returns once there is something for a snapshot."""
@@ -99,7 +73,7 @@ class Watch:
             yield from ((skald.id, data) for data in skald_news(None, skald, at))
 
     async def step(self) -> float:
-        if not self._followers and _now() - self._left > self._linger:
+        if self._followers.gone:
             self._forget()
             return REST
         if self._position is None:

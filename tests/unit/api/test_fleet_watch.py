@@ -69,7 +69,7 @@ class World:
         )
         made: Any = SimpleNamespace(archive=self.archive, engine=self.engine, bridge=bridge, clock=self)
         self.watch = Watch(cast(Backend, made), most=1)
-        self.fleet = FleetWatch(cast(Backend, made), self.watch, period=0.0, linger=0.0)
+        self.fleet = FleetWatch(cast(Backend, made), self.watch.seats, period=0.0, linger=0.0)
 
     def now(self) -> datetime:
         return self.at
@@ -162,7 +162,7 @@ async def test_prefect_is_asked_seldom_and_not_at_all_without_followers(
 
 
 async def test_what_hurries_it_makes_no_more_frames(world: World) -> None:
-    world.fleet = FleetWatch(world.fleet._backend, world.watch, period=1000.0)
+    world.fleet = FleetWatch(world.fleet._backend, world.watch.seats, period=1000.0)
     with world.fleet.following():
         assert await world.fleet.step() == 1000.0
         world.beat.nodes = [N1, Node(NodeId("n2"), "cpu", True, AT)]
@@ -185,7 +185,7 @@ async def test_its_followers_take_the_seats_of_all_event_streams(world: World) -
     with world.fleet.following():
         assert world.watch.clients == 1
         with pytest.raises(Unavailable):
-            world.fleet.check_room()
+            world.fleet.seats.check_room()
         with pytest.raises(Unavailable), world.watch.following():
             pass
     assert world.watch.clients == 0
